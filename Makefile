@@ -1,0 +1,71 @@
+# Needs make and a Python of 3.11 or newer; everything else comes from requirements.lock. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+READY := .venv/.ready
+APP ?=
+OUT ?= dist
+# Ray would restart every worker through `uv run` when it finds a uv parent.
+export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
+
+.PHONY: help setup demo up test check fmt lint types imports fault cluster docs wheel bench lock
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make .venv from requirements.lock and install the project into it, editable
+	@echo "ready: $(BIN)"
+
+demo: $(READY) ## run the demo (DOCS=folder QUESTION="…")
+	@$(BIN)/greenroom demo $(if $(DOCS),--docs "$(DOCS)") $(if $(QUESTION),--question "$(QUESTION)")
+
+up: $(READY) ## serve an application (APP=module:app)
+	@$(BIN)/greenroom up $(APP)
+
+test: $(READY) ## run every test that belongs in CI (ARGS="-k name" narrows it)
+	@$(BIN)/pytest tests $(ARGS)
+
+check: lint types imports ## lint, types and import rules
+
+fmt: $(READY) ## format, and mend what can be mended
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+
+lint: $(READY) ## ruff, rules and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY) ## mypy and pyright, both strict
+	@$(BIN)/mypy && $(BIN)/pyright
+
+imports: $(READY) ## who may import whom
+	@$(BIN)/lint-imports
+
+fault: $(READY) ## crash and damage tests
+	@$(BIN)/pytest tests/fault $(ARGS)
+
+cluster: $(READY) ## tests on a real Ray
+	@$(BIN)/pytest tests -m cluster $(ARGS)
+
+docs: $(READY) ## run the examples in docstrings and pages
+	@$(BIN)/pytest tests/test_docs.py $(ARGS)
+
+wheel: $(READY) ## build wheel and sdist (OUT=folder)
+	@$(BIN)/uv build --quiet --no-build-isolation --out-dir "$(OUT)" && ls "$(OUT)"
+
+bench: $(READY) ## run the benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(READY) ## resolve requirements.lock anew (ARGS=--upgrade)
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra notebook --group dev --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock $(ARGS)
+
+# The stamp is newer than the lock and the project file when the environment matches both. uv is taken from the lock too.
+$(READY): requirements.lock pyproject.toml
+	@[ -x $(BIN)/python ] || { python=$$(PYTHON="$(PYTHON)" bash .ci/python) && "$$python" -m venv .venv; }
+	@awk '/^[a-z]/ { mine = /^uv==/ } mine' requirements.lock > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	@touch $@

@@ -1,0 +1,1 @@
+"""The actors that run user code and model turns. They hold no truth."""

@@ -1,0 +1,1 @@
+"""The runtime: contracts, pure core, definitions, host and client."""

@@ -1,0 +1,1 @@
+"""What a caller holds: the handles that talk to the runtime, asynchronous and blocking."""

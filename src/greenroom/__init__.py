@@ -1,0 +1,1 @@
+"""Greenroom: a durable runtime for agents and workflows on Ray."""

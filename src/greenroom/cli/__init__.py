@@ -1,0 +1,1 @@
+"""The command line: everything behind the `greenroom` console script."""

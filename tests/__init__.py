@@ -1,0 +1,1 @@
+"""The test suite. Shared fakes are imported as `tests.…`."""
