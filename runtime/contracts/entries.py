@@ -1,0 +1,255 @@
+"""Journal entries: what a run is rebuilt from.
+
+Two groups. *Facts* come from outside (a start, an outcome, a timer, a resume, a signal, a cancel). *Decisions* are
+what the core made of them (an attempt is scheduled, a block is entered or completed, the run ends). One commit holds
+a fact and every decision that followed. Entries are only ever added to, with defaults, never renamed or retyped:
+stores of years are read with them. Times are epoch seconds (UTC) as floats.
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from greenroom.runtime.contracts.values import Json
+
+TargetKind: TypeAlias = Literal["workflow", "agent", "tool"]
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A user's error as data: type name, message, JSON attributes and the chain of causes; never a stack trace.
+
+    `code` is set for the library's own errors. `retryable` is whether `retry_on` lets it be repeated.
+    """
+
+    type: str
+    message: str
+    attributes: dict[str, Json] = {}
+    cause: "ErrorInfo | None" = None
+    code: str | None = None
+    path: str | None = None
+    retryable: bool = True
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens and money of model calls. `cost_micros` are millionths of the currency unit."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    cost_micros: int = 0
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Return the sum of both."""
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            total_tokens=self.total_tokens + other.total_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cost_micros=self.cost_micros + other.cost_micros,
+        )
+
+
+class Succeeded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ok"):
+    """The body returned; `usage` is set for model turns."""
+
+    output: Json = None
+    usage: Usage | None = None
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="failed"):
+    """The body raised; `usage` is what the failed attempt cost all the same."""
+
+    error: ErrorInfo
+    usage: Usage | None = None
+
+
+class SuspendedHere(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="suspended"):
+    """The body called `suspend`."""
+
+    payload: Json = None
+    label: str | None = None
+    timeout_s: float | None = None
+
+
+class Bailed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="bailed"):
+    """The body ended its workflow with success and this result."""
+
+    result: Json = None
+
+
+class Aborted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="aborted"):
+    """The body canceled its run."""
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="parked"):
+    """The body waits for a child call that is suspended; it runs again when the child has its outcome."""
+
+
+Outcome: TypeAlias = Succeeded | Failed | SuspendedHere | Bailed | Aborted | Parked
+
+
+class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run_started"):
+    """Fact: a run was asked for. `input` has the schema's defaults applied."""
+
+    at: float
+    run_id: str
+    workspace: str
+    kind: TargetKind
+    target: str
+    bundle: str
+    input: Json = None
+    state: dict[str, Json] = {}
+    request_context: dict[str, Json] = {}
+    resource_id: str | None = None
+    key: str | None = None
+    trace_id: str = ""
+    parent_span_id: str = ""
+    thread_id: str | None = None
+    options: dict[str, Json] = {}
+    single_step: bool = False
+
+
+class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ended"):
+    """Fact: a worker reported an attempt's outcome. `patch` is what the body set in the state."""
+
+    at: float
+    path: str
+    attempt: int
+    outcome: Outcome
+    started_at: float = 0.0
+    patch: dict[str, Json] = {}
+
+
+class AttemptLost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="lost"):
+    """Fact: the worker that had the attempt died."""
+
+    at: float
+    path: str
+    attempt: int
+
+
+class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="timer"):
+    """Fact: a timer of the run came due. `kind` is one of `retry, sleep, signal, suspend, run, attempt`."""
+
+    at: float
+    path: str
+    kind: str
+    attempt: int = 0
+
+
+class Resumed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="resumed"):
+    """Fact: somebody resumed a suspended step with data."""
+
+    at: float
+    path: str
+    data: Json = None
+    key: str | None = None
+    request_context: dict[str, Json] = {}
+
+
+class Signaled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signaled"):
+    """Fact: a signal came in; it is kept until a waiter takes it."""
+
+    at: float
+    name: str
+    payload: Json = None
+    key: str | None = None
+
+
+class CancelRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cancel"):
+    """Fact: the run shall end as canceled."""
+
+    at: float
+    reason: str = ""
+
+
+class Advanced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="advanced"):
+    """Fact: a run that goes step by step may take its next step."""
+
+    at: float
+
+
+class Wrote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wrote"):
+    """Fact: a body wrote a durable chunk to the stream."""
+
+    at: float
+    path: str
+    data: Json = None
+
+
+class Called(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="called"):
+    """Fact: a body called an agent, a tool or a workflow through the runtime; `name` is the child's path segment."""
+
+    at: float
+    path: str
+    name: str
+    kind: TargetKind
+    target: str
+    input: Json = None
+    options: dict[str, Json] = {}
+
+
+class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="scheduled"):
+    """Decision: an attempt may be dispatched. `code` names the body, `work` what kind of body it is."""
+
+    at: float
+    path: str
+    attempt: int
+
+
+class Entered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entered"):
+    """Decision: a node without a body (a block, a nested workflow, an agent, a sleep, a signal) begins."""
+
+    at: float
+    path: str
+
+
+class Delayed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="delayed"):
+    """Decision: the next attempt waits until `wake_at`."""
+
+    at: float
+    path: str
+    wake_at: float
+
+
+class Completed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="completed"):
+    """Decision: a node has its outcome. The output of a block is made from its members', so it is not repeated here.
+
+    `value` is set where the output comes from elsewhere (a map, a signal's payload, a bail).
+    """
+
+    at: float
+    path: str
+    status: Literal["success", "failed", "canceled", "skipped"]
+    error: ErrorInfo | None = None
+    has_value: bool = False
+    value: Json = None
+    bailed: bool = False
+
+
+class RunEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run_ended"):
+    """Decision: the run has its final status."""
+
+    at: float
+    status: Literal["success", "failed", "canceled", "tripwire"]
+    error: ErrorInfo | None = None
+    reason: str = ""
+
+
+Fact: TypeAlias = (
+    RunStarted
+    | AttemptEnded
+    | AttemptLost
+    | TimerFired
+    | Resumed
+    | Signaled
+    | CancelRequested
+    | Advanced
+    | Wrote
+    | Called
+)
+Decision: TypeAlias = Scheduled | Entered | Delayed | Completed | RunEnded
+Entry: TypeAlias = Fact | Decision
