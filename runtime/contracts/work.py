@@ -138,12 +138,12 @@ class Began(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
 class Chunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="chunk"):
     """Report: something for the stream. Ephemeral unless `durable`.
 
-    `type` is an event type: `step_output`, or `agent_<chunk>` for chunks of a model turn.
+    `event` is an event type: `step_output`, or `agent_<chunk>` for chunks of a model turn.
     """
 
     run_id: str
     path: str
-    type: str
+    event: str
     data: Json = None
     durable: bool = False
     attempt: int = 0
