@@ -6,7 +6,6 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 READY := .venv/.ready
-APP ?=
 OUT ?= dist
 # Ray would restart every worker through `uv run` when it finds a uv parent.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
@@ -20,10 +19,10 @@ setup: $(READY) ## make .venv from requirements.lock and install the project int
 	@echo "ready: $(BIN)"
 
 demo: $(READY) ## run the demo (DOCS=folder QUESTION="…")
-	@$(BIN)/greenroom demo $(if $(DOCS),--docs "$(DOCS)") $(if $(QUESTION),--question "$(QUESTION)")
+	@$(BIN)/greenroom demo $${DOCS:+--docs "$$DOCS"} $${QUESTION:+--question "$$QUESTION"}
 
 up: $(READY) ## serve an application (APP=module:app)
-	@$(BIN)/greenroom up $(APP)
+	@$(BIN)/greenroom up $${APP:+"$$APP"}
 
 test: $(READY) ## run every test that belongs in CI (ARGS="-k name" narrows it)
 	@$(BIN)/pytest tests $(ARGS)
@@ -40,7 +39,7 @@ types: $(READY) ## mypy and pyright, both strict
 	@$(BIN)/mypy && $(BIN)/pyright
 
 imports: $(READY) ## who may import whom
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 fault: $(READY) ## crash and damage tests
 	@$(BIN)/pytest tests/fault $(ARGS)
