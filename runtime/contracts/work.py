@@ -163,7 +163,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="c
     options: dict[str, Json] = {}
 
 
-Report: TypeAlias = Finished | Began | Chunk | Call
+class Lost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="lost"):
+    """Report: the process that executed an attempt died before it had an outcome. Durable: kept until acknowledged."""
+
+    run_id: str
+    path: str
+    attempt: int
+
+
+Report: TypeAlias = Finished | Began | Chunk | Call | Lost
 
 
 class Reports(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
