@@ -207,6 +207,14 @@ class Entered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     path: str
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="asked"):
+    """Decision: a person has to answer: whether a tool call may run, or whether an interrupted attempt took effect."""
+
+    at: float
+    path: str
+    reason: Literal["approval", "in_doubt"]
+
+
 class Delayed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="delayed"):
     """Decision: the next attempt waits until `wake_at`."""
 
@@ -251,5 +259,5 @@ Fact: TypeAlias = (
     | Wrote
     | Called
 )
-Decision: TypeAlias = Scheduled | Entered | Delayed | Completed | RunEnded
+Decision: TypeAlias = Scheduled | Entered | Asked | Delayed | Completed | RunEnded
 Entry: TypeAlias = Fact | Decision

@@ -35,6 +35,7 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         parent_id: The run that started this one as its child; its journal holds this run's entries under `parent_path`.
         root_id: The run whose journal this run lives in (itself, when it has no parent).
         wake_at: When its next timer is due.
+        is_open: False when nothing of it will ever move again, callbacks included.
         groups: Number of journal rows so far.
         events: Number of durable events so far.
     """
@@ -56,6 +57,7 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     thread_id: str | None = None
     key: str | None = None
     trace_id: str = ""
+    is_open: bool = True
     groups: int = 0
     events: int = 0
     error_type: str | None = None

@@ -1,0 +1,196 @@
+"""`decide(run, node)`: what follows, now that something about this node changed.
+
+Pure: it reads the state and returns entries; the caller journals and applies them. Each kind of node has its own
+function: sequences and leaves here, blocks in `blocks`, agents in `agent_loop`.
+"""
+
+from greenroom.runtime.contracts.entries import Completed, Decision, ErrorInfo, RunEnded, Scheduled
+from greenroom.runtime.contracts.errors import InvalidInput
+from greenroom.runtime.contracts.plan import (
+    AgentNode,
+    BranchNode,
+    ForeachNode,
+    LoopNode,
+    ParallelNode,
+    SignalNode,
+    SleepNode,
+    WorkflowNode,
+    WorkflowPlan,
+)
+from greenroom.runtime.contracts.statuses import StepStatus
+from greenroom.runtime.contracts.values import find_blob
+from greenroom.runtime.core import agent_loop, blocks
+from greenroom.runtime.core.begin import begin
+from greenroom.runtime.core.leaves import decide_leaf, decide_signal, decide_sleep
+from greenroom.runtime.core.nodes import CallNode, places_of
+from greenroom.runtime.core.state import NodeState, RunState
+from greenroom.runtime.core.visit import join
+
+MAX_DECISIONS = 100_000
+"""Most decisions one fact may lead to; more means a plan that never comes to rest."""
+
+
+def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa: PLR0911 - one arm for each kind
+    """Return the entries that follow for this node, in the order in which they are to be applied."""
+    if node.parent is None:
+        return _decide_root(run, node, at)
+    if node.is_final:
+        return []
+    if run.is_timed_out is node:
+        return fail(run, node, _run_timeout(node), at)
+    if node.pending == "called":
+        return begin(run, node.path, node.node, at, known=node)
+    match node.node:
+        case WorkflowNode():
+            return _decide_sequence(run, node, at)
+        case AgentNode():
+            return agent_loop.decide_agent(run, node, at)
+        case ParallelNode() as parallel:
+            return blocks.decide_parallel(run, node, parallel, at)
+        case BranchNode() as branch:
+            return blocks.decide_branch(run, node, branch, at)
+        case LoopNode() as loop:
+            return blocks.decide_loop(run, node, loop, at)
+        case ForeachNode() as foreach:
+            return blocks.decide_foreach(run, node, foreach, at)
+        case SleepNode() as sleep:
+            return decide_sleep(run, node, sleep, at)
+        case SignalNode() as signal:
+            return decide_signal(run, node, signal, at)
+        case CallNode() if not node.pending and not node.has_attempt and not node.is_asked:
+            return agent_loop.decide_approval(run, node, at)
+        case _:
+            return decide_leaf(run, node, at)
+
+
+def _decide_root(run: RunState, root: NodeState, at: float) -> list[Decision]:
+    frame = root.frame
+    assert frame is not None  # noqa: S101 - the root always has one
+    if root.is_final:
+        return _callback(run, root, at)
+    if run.is_cancel_requested:
+        return [RunEnded(at=at, status="canceled", reason=run.reason)]
+    if run.is_timed_out is root:
+        return [RunEnded(at=at, status="failed", error=_run_timeout(root))]
+    if frame.kind == "agent":
+        return agent_loop.decide_agent(run, root, at)
+    if frame.kind == "tool":
+        child = run.nodes.get(frame.target)
+        if child is None:
+            return [Scheduled(at=at, path=frame.target, attempt=1)]
+        if not child.is_final:
+            return []
+        if child.status is StepStatus.SUCCESS:
+            return [RunEnded(at=at, status="success")]
+        return [RunEnded(at=at, status="failed", error=child.error)]
+    return _decide_sequence(run, root, at)
+
+
+def _callback(run: RunState, root: NodeState, at: float) -> list[Decision]:
+    plan = root.frame.plan if root.frame else None
+    if not isinstance(plan, WorkflowPlan):
+        return []
+    name = {StepStatus.SUCCESS: "~on_finish", StepStatus.FAILED: "~on_error"}.get(root.status)
+    code = {"~on_finish": plan.on_finish, "~on_error": plan.on_error}.get(name or "")
+    if name is None or code is None or name in run.nodes:
+        return []
+    return [Scheduled(at=at, path=name, attempt=1)]
+
+
+def _decide_sequence(run: RunState, node: NodeState, at: float) -> list[Decision]:
+    frame = node.frame
+    assert frame is not None and isinstance(frame.plan, WorkflowPlan)  # noqa: S101, PT018 - sequences only
+    plan = frame.plan
+    if frame.bail is not None:
+        return _succeed(run, node, plan, at)
+    current = frame.current
+    position = 0
+    if current is None:
+        problem = _invalid_input(run, node, plan)
+        if problem is not None:
+            return fail(run, node, problem, at)
+    else:
+        top = _sequence_part(current)
+        if not top.is_final:
+            return []
+        if top.status is StepStatus.FAILED:
+            return fail(run, node, top.error, at)
+        if top.status is StepStatus.CANCELED:
+            return _cancel(node, at)
+        position = places_of(plan)[top.node.name].position + 1
+    if position == len(plan.nodes):
+        return _succeed(run, node, plan, at)
+    if node.parent is None and run.started.single_step and run.credits <= 0:
+        return []
+    following = plan.nodes[position]
+    return begin(run, join(node.path, following.name), following, at, value=frame.value)
+
+
+def _sequence_part(node: NodeState) -> NodeState:
+    """Return the part of the sequence a node belongs to: itself, or the block it is a member of."""
+    while node.parent is not None and node.parent.frame is None:
+        node = node.parent
+    return node
+
+
+def _invalid_input(run: RunState, node: NodeState, plan: WorkflowPlan) -> ErrorInfo | None:
+    if node.parent is None or not plan.validate or plan.input_schema is None or find_blob(node.input):
+        return None
+    try:
+        run.check(plan.input_schema, node.input)
+    except InvalidInput as error:
+        message = f"input of nested workflow {plan.id!r}: {error.message}"
+        return ErrorInfo(
+            type="InvalidInput", message=message, code="invalid_input", attributes=error.facts, path=node.path
+        )
+    return None
+
+
+def _succeed(run: RunState, node: NodeState, plan: WorkflowPlan, at: float) -> list[Decision]:
+    frame = node.frame
+    assert frame is not None  # noqa: S101 - sequences only
+    is_checked_already = not plan.nodes or getattr(plan.nodes[-1], "output_schema", None) == plan.output_schema
+    if frame.bail is None and plan.validate and plan.output_schema is not None and not is_checked_already:
+        try:
+            if not find_blob(frame.value):
+                run.check(plan.output_schema, frame.value)
+        except InvalidInput as error:
+            message = f"output of workflow {plan.id!r}: {error.message}"
+            return fail(
+                run,
+                node,
+                ErrorInfo(type="InvalidInput", message=message, code="invalid_input", attributes=error.facts),
+                at,
+            )
+    if node.parent is None:
+        return [RunEnded(at=at, status="success")]
+    if frame.bail is not None:
+        return [Completed(at=at, path=node.path, status="success", has_value=True, value=frame.bail[0], bailed=True)]
+    return [Completed(at=at, path=node.path, status="success")]
+
+
+def _cancel(node: NodeState, at: float) -> list[Decision]:
+    if node.parent is None:
+        return [RunEnded(at=at, status="canceled")]
+    return [Completed(at=at, path=node.path, status="canceled")]
+
+
+def fail(run: RunState, node: NodeState, error: ErrorInfo | None, at: float) -> list[Decision]:
+    """Return what ends this part of the run, or the run, as failed."""
+    if node.parent is None:
+        return [RunEnded(at=at, status="failed", error=error)]
+    return [Completed(at=at, path=node.path, status="failed", error=error)]
+
+
+def _run_timeout(node: NodeState) -> ErrorInfo:
+    plan = node.frame.plan if node.frame else None
+    limit = plan.timeout_s if isinstance(plan, WorkflowPlan) else None
+    name = plan.id if plan is not None else node.path
+    return ErrorInfo(
+        type="StepTimeout",
+        message=f"workflow {name!r} did not end within its timeout_s of {limit} s",
+        code="step_timeout",
+        path=node.path or None,
+    )
+
+

@@ -1,0 +1,12 @@
+"""Ids that follow from a run and a path, so that every replay makes the same ones."""
+
+import hashlib
+
+def child_run_id(run_id: str, path: str) -> str:
+    """Return the id of a nested part as a run of its own: the same in every replay."""
+    return f"{run_id}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+
+
+def idempotency_key(run_id: str, path: str) -> str:
+    """Return the key that all attempts at `path` share."""
+    return hashlib.sha256(f"{run_id}\x00{path}".encode()).hexdigest()[:32]
