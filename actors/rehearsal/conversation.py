@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from greenroom.actors.rehearsal.evidence import Pool, Sentence, json_blocks, rank, read_pool
-from greenroom.actors.rehearsal.request import ChatRequest, Message
+from greenroom.actors.rehearsal.evidence import Pool, Sentence, json_blocks, passages_of, rank, read_pool
+from greenroom.actors.rehearsal.request import ChatRequest, Json, Message
 from greenroom.actors.rehearsal.words import (
     INSTRUCTION_WORDS,
     MAX_LIST_ITEMS,
@@ -44,6 +44,10 @@ _MATERIAL_HEAD = re.compile(
     r"|passages?|results?|sources?|texts?|transcript)\b[^\n:]{0,30}:[*\s]*",
     re.IGNORECASE,
 )
+_FOCUS_LINE = re.compile(
+    r"^[ \t]*(?:question|topic|subject|theme|query)[ \t]*:[ \t]*(?P<focus>\S.*)$", re.IGNORECASE | re.MULTILINE
+)
+_QUESTION = re.compile(r"[^.:!?\n]{12,}\?")
 # Not behind a key: a list inside a written-out dict is data, not tasks.
 _PYTHON_LIST = re.compile(r"(?<!': )\[\s*(?:'[^'\n]*'|\"[^\"\n]*\")(?:\s*,\s*(?:'[^'\n]*'|\"[^\"\n]*\"))+\s*\]")
 
@@ -66,14 +70,21 @@ class Conversation:
     seed: str = ""
 
     @property
+    def focus(self) -> str:
+        """The part of the request that says what it is about: a line "Question: …", its last question, or all of it."""
+        if stated := _FOCUS_LINE.search(self.ask):
+            return stated["focus"].strip()
+        return next((match.group().strip() for match in reversed(list(_QUESTION.finditer(self.ask)))), self.ask)
+
+    @property
     def wanted(self) -> frozenset[str]:
         """The stems that a fitting sentence has."""
-        return stems(" ".join(key_words(self.ask, MAX_WANTED_WORDS)))
+        return stems(" ".join(key_words(self.focus, MAX_WANTED_WORDS)))
 
     @property
     def topic(self) -> str:
         """What it is about, as a heading."""
-        return title(", ".join(phrases(self.ask, limit=2)) or " ".join(key_words(self.ask)) or "Untitled")
+        return title(", ".join(phrases(self.focus, limit=2)) or " ".join(key_words(self.focus)) or "Untitled")
 
     @property
     def gist(self) -> str:
@@ -85,6 +96,11 @@ class Conversation:
     def pools(self) -> tuple[Pool, ...]:
         """Everything that holds records, the tool results first."""
         return (*self.results, self.prompt)
+
+    def holding(self, record: dict[str, Json]) -> "Conversation":
+        """Gives the conversation with one record for its evidence, if there is a sentence in it."""
+        found = passages_of(record)
+        return replace(self, evidence=tuple(rank(found, self.wanted))) if found else self
 
     def narrowed(self, index: int, count: int) -> "Conversation":
         """Gives the share of one of `count` entries: the result of its own tool call, or every count-th sentence."""

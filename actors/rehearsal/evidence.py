@@ -71,19 +71,28 @@ def read_pool(text: str, *, origin: str, asked: str = "") -> Pool:
     found += [Sentence(text=part) for part in (sentences(rest) if found else _parts(rest))]
     unlabelled = {"source": origin} if origin else {}
     labelled = [item if item.labels else Sentence(text=item.text, labels=unlabelled) for item in found]
+    error = _error(blocks)
     return Pool(
         origin=origin,
         asked=asked,
-        sentences=tuple(dict.fromkeys(labelled[:MAX_PASSAGES])),
+        sentences=() if error else tuple(dict.fromkeys(labelled[:MAX_PASSAGES])),
         records=tuple(record for block in blocks for record in _records(block, 0)),
         lists=tuple(_lists(blocks)),
-        error=_error(blocks),
+        error=error,
     )
+
+
+def passages_of(record: dict[str, Json]) -> tuple[Sentence, ...]:
+    """Gives the sentences that one JSON object holds."""
+    return tuple(dict.fromkeys(_passages(record, {}, 0)))
 
 
 def json_blocks(text: str) -> tuple[list[Json], str]:
     """Gives the JSON objects and arrays that stand in a text, and the text without them."""
-    decoder, blocks, rest, at = json.JSONDecoder(), [], [], 0
+    decoder = json.JSONDecoder()
+    blocks: list[Json] = []
+    rest: list[str] = []
+    at = 0
     while at < len(text) and len(blocks) < MAX_JSON_BLOCKS:
         start = min((hit for hit in (text.find("{", at), text.find("[", at)) if hit >= 0), default=-1)
         if start < 0:
@@ -132,7 +141,7 @@ def _from_object(record: dict[str, Json], labels: dict[str, str], depth: int) ->
     texts = [name for name in TEXT_FIELDS if isinstance(record.get(name), str) and record[name].strip()]
     for name in texts:
         yield from _passages(record[name], here, depth + 1)
-    for name, value in record.items():
+    for value in record.values():
         if isinstance(value, dict | list):
             yield from _passages(value, here, depth + 1)
     facts = {
@@ -187,7 +196,9 @@ def _error(blocks: Sequence[Json]) -> str:
     for block in blocks:
         if isinstance(block, dict) and block.get("error"):
             error = block["error"]
-            return clip(one_line(_plain(error.get("message", error) if isinstance(error, dict) else error)), MAX_FACT_CHARS)
+            return clip(
+                one_line(_plain(error.get("message", error) if isinstance(error, dict) else error)), MAX_FACT_CHARS
+            )
     return ""
 
 

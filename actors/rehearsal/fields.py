@@ -16,14 +16,18 @@ MAX_BODY_SENTENCES: Final = 3
 MAX_QUERY_WORDS: Final = 8
 MARK: Final = "Rehearsal model"
 
+_ID_WORDS: Final = frozenset({"id", "identifier", "key", "number", "code", "sku"})
+_ID = re.compile(r"\b(?=[\w-]*\d)[\w-]+\b")
+_QUOTED = re.compile(r"[\"“](?P<text>[^\"“”\n]+)[\"”]")
+
 
 class Family(Enum):
-    """What a property is for, as far as its name tells."""
+    """What a property is for, as far as its name tells; the values are the words that tell it."""
 
     TITLE = "title heading headline name section topic subject label theme chapter"
     BODY = (
-        "text body content summary abstract description finding answer paragraph draft markdown conclusion claim overview"
-        " explanation result message response report introduction detail point insight fact statement lead"
+        "abstract answer body claim conclusion content description detail draft explanation fact finding insight"
+        " introduction lead markdown message overview paragraph point report response result statement summary text"
     )
     QUOTE = "quote quotation excerpt evidence passage snippet"
     SOURCE = "source citation reference path url uri link document file origin doc"
@@ -69,8 +73,11 @@ def family_of(spot: Spot) -> Family | None:
 
 def text_for(spot: Spot, conversation: Conversation) -> str:
     """Gives the text of a string property; never empty when anything was asked."""
-    if stated := stated_value(spot.name, conversation.ask):
+    is_extracted = family_of(spot) in (Family.BODY, Family.QUOTE, Family.SOURCE) and bool(conversation.evidence)
+    if not is_extracted and (stated := stated_value(spot.name, conversation.ask)):
         return stated
+    if spot.is_sparse and (named := _named_value(spot, conversation.ask)):
+        return named
     match family_of(spot):
         case Family.TITLE:
             return _heading(spot, conversation)
@@ -81,7 +88,7 @@ def text_for(spot: Spot, conversation: Conversation) -> str:
         case Family.SOURCE:
             return _source(spot, conversation)
         case Family.QUERY:
-            return " ".join(key_words(conversation.ask, MAX_QUERY_WORDS))
+            return " ".join(key_words(conversation.focus, MAX_QUERY_WORDS))
         case Family.PLACE:
             proper = _PROPER.search(conversation.ask)
             return proper["name"] if proper else conversation.topic
@@ -89,6 +96,16 @@ def text_for(spot: Spot, conversation: Conversation) -> str:
             return f"{MARK}: filled in by word overlap with “{clip(conversation.gist, 80)}”."
         case Family.PROMPT | None:
             return _heading(spot, conversation) if spot.index is not None else conversation.gist
+
+
+def _named_value(spot: Spot, text: str) -> str:
+    """Gives what a request names for an argument without saying so: a number-like word for an id, a quoted text."""
+    last = words(spot.name)[-1:]
+    if last and last[0] in _ID_WORDS:
+        found = _ID.search(text)
+        return found.group() if found else ""
+    quoted = _QUOTED.search(text)
+    return quoted["text"] if quoted and family_of(spot) in (Family.BODY, Family.TITLE, None) else ""
 
 
 def has_text(spot: Spot, conversation: Conversation) -> bool:
@@ -107,7 +124,9 @@ def stated_value(name: str, text: str) -> str:
     label = r"[\s_-]+".join(map(re.escape, words(name)))
     if not label:
         return ""
-    pattern = rf"(?<![\w-])[\"'`]?{label}[\"'`]?\s*(?:[:=]|\bis\b)\s*[\"'`“]?(?P<value>[^\s\"'`”,;.?!{{}}\[\]][^\"'`”,;\n?!{{}}\[\]]{{0,79}})"
+    quotes = r"[\"'`“]?"
+    value = r"(?P<value>[^\s\"'`”,;.?!{}\[\]][^\"'`”,;\n?!{}\[\]]{0,79})"
+    pattern = rf"(?<![\w-]){quotes}{label}{quotes}\s*(?:[:=]|\bis\b)\s*{quotes}{value}"
     found = re.search(pattern, text, re.IGNORECASE)
     return found["value"].strip().rstrip(".") if found else ""
 
@@ -126,6 +145,8 @@ def _heading(spot: Spot, conversation: Conversation) -> str:
 
 
 def _body(spot: Spot, conversation: Conversation) -> str:
+    if not conversation.evidence and spot.is_sparse:
+        return conversation.gist
     if not conversation.evidence:
         return f"{MARK}: no material was given about {conversation.topic}."
     start = (spot.offset or 0) % len(conversation.evidence)

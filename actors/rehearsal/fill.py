@@ -21,6 +21,7 @@ MAX_ITEMS: Final = 64
 MAX_VARIATIONS: Final = 200
 USUAL_ITEMS: Final = 3
 MIN_COPIED_FIELDS: Final = 2
+MAX_COPIED_CHARS: Final = 600  # a longer text is condensed
 
 
 def fill(schema: dict[str, Json], conversation: Conversation, *, is_sparse: bool = False) -> Json:
@@ -190,12 +191,17 @@ class _Filler:
         return next((record for record in fitting if self.schema.is_valid(part, record)), None)
 
     def _copied(self, part: Json, spot: Spot, record: dict[str, Json]) -> Json:
-        """Gives what a record holds for a spot, under its name or another name of the same family; None if nothing fits."""
+        """Gives what a record holds under the spot's name or one of the same family; None if nothing fits."""
         family = family_of(spot)
         names = [spot.name] if spot.name in record else []
         names += [name for name in record if family is not None and family_of(Spot(name=name)) is family]
         held = (record[name] for name in names)
-        return next((value for value in held if value is not None and self.schema.is_valid(part, value)), None)
+        usable = (
+            value
+            for value in held
+            if value is not None and not (isinstance(value, str) and len(value) > MAX_COPIED_CHARS)
+        )
+        return next((value for value in usable if self.schema.is_valid(part, value)), None)
 
     def _array(self, part: dict[str, Json], spot: Spot, conversation: Conversation) -> list[Json]:
         leading: list[Json] = part.get("prefixItems", [])
@@ -220,6 +226,7 @@ class _Filler:
             return self.value(part, spot, conversation)
         share = conversation.narrowed(spot.index, spot.count)
         is_own_result = share.ask != conversation.ask
+        share = share.holding(record) if record else share
         here = replace(spot, offset=None, index=None if is_own_result else spot.index)
         return self.value(part, here, share, record)
 

@@ -8,6 +8,7 @@ from greenroom.actors.rehearsal.words import NUMBER_WORDS, phrases, stem, title,
 
 MAX_OUTLINE_ITEMS: Final = 64
 DEFAULT_OUTLINE_ITEMS: Final = 3
+MAX_DIGITS: Final = 2
 
 FACETS: Final = (
     "what it is",
@@ -31,7 +32,9 @@ _COUNTED: Final = frozenset(
     paragraphs parts points questions reasons risks sections steps subtopics suggestions tasks themes tips titles topics
     ways""".split()
 )
-_LIST_REQUEST = re.compile(r"\b(?:list|plan|outline|enumerate|suggest|propose|name|break (?:it )?down|bullet)\b", re.IGNORECASE)
+_LIST_REQUEST = re.compile(
+    r"\b(?:list|plan|outline|enumerate|suggest|propose|name|break (?:it )?down|bullet)\b", re.IGNORECASE
+)
 
 
 def outline(conversation: Conversation, count: int) -> list[str]:
@@ -40,7 +43,7 @@ def outline(conversation: Conversation, count: int) -> list[str]:
     Listed items come first, as they stand; after them key phrases in turn, each with a facet.
     """
     headings = [title(item) for item in conversation.items][:count]
-    topics = phrases(conversation.ask) or [conversation.topic]
+    topics = phrases(conversation.focus) or [conversation.topic]
     while len(headings) < min(count, MAX_OUTLINE_ITEMS):
         index = len(headings)
         lap, facet = divmod(index, len(FACETS))
@@ -53,7 +56,7 @@ def asked_items(text: str) -> int | None:
     """Gives how many list entries a text asks for, None when it asks for no list."""
     tokens = words(text)
     for index, token in enumerate(tokens):
-        number = int(token) if token.isdigit() and len(token) < 3 else NUMBER_WORDS.get(token)
+        number = int(token) if token.isdigit() and len(token) <= MAX_DIGITS else NUMBER_WORDS.get(token)
         if number and any(stem(word) in _COUNTED for word in tokens[index + 1 : index + 4]):
             return min(number, MAX_OUTLINE_ITEMS)
     is_plural_asked = any(stem(word) in _COUNTED and word != stem(word) for word in tokens)

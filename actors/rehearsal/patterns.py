@@ -49,7 +49,9 @@ _FORMATS: Final = {
 }
 _IN_TEXT: Final = {
     "date": re.compile(r"\b\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])\b"),
-    "date-time": re.compile(r"\b\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"),
+    "date-time": re.compile(
+        r"\b\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
+    ),
     "email": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
     "uri": re.compile(r"\bhttps?://[^\s\"'<>)\]]+[^\s\"'<>)\].,;:!?]"),
     "uuid": re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE),
@@ -75,7 +77,7 @@ def formatted(name: str, text: str, seed: str) -> str | None:
 
 
 def matching(pattern: str, text: str, min_length: int = 0) -> str | None:
-    """Gives a string that a pattern accepts: a word of the text that does, else one made up; None when neither is found.
+    """Gives a string that a pattern accepts: a word of the text, else one made up; None if neither is found.
 
     Args:
         pattern: a regular expression; it may match anywhere, as JSON Schema has it.
@@ -89,7 +91,8 @@ def matching(pattern: str, text: str, min_length: int = 0) -> str | None:
     tokens = [token.strip(".,;:!?()\"'") for token in text.split()]
     slugs = [join.join(key_words(text, 4)).lower() for join in ("-", "_", "")]
     candidates = [text, *tokens, *slugs, *(slug.upper() for slug in slugs)]
-    made = (_walk(_parser.parse(pattern), repeats) for repeats in _REPEATS)
+    parsed: Any = _parser.parse(pattern)
+    made = (_walk(parsed, repeats) for repeats in _REPEATS)
     fitting = (item for item in chain(candidates, made) if item and len(item) >= min_length and compiled.search(item))
     return next(fitting, "" if not min_length and compiled.search("") else None)
 
@@ -132,7 +135,7 @@ def _is_in(char: str, members: Any) -> bool:
             case "RANGE":
                 is_member |= argument[0] <= ord(char) <= argument[1]
             case "CATEGORY":
-                is_member |= _CATEGORIES[argument.name](char)
+                is_member |= _CATEGORIES[argument.name](char)  # type: ignore[no-untyped-call]  # it has no types
             case _:
                 continue
     return is_member != is_negated

@@ -1,7 +1,7 @@
-"""Requests: the bodies rehearsal accepts, checked where the bytes come in, with the strictness of the real service.
+"""Requests: the bodies rehearsal accepts, checked where the bytes come in, as strictly as the service does.
 
-Knows the shapes of OpenAI's wire and nothing of answers. A body that passes here can be answered without further checks;
-what stand-in answers do not depend on (temperature, seed, user, …) is accepted and ignored.
+Knows the shapes of OpenAI's wire and nothing of answers. A body that passes here can be answered without further
+checks; what stand-in answers do not depend on (temperature, seed, user, …) is accepted and ignored.
 """
 
 import hashlib
@@ -201,9 +201,11 @@ class EmbeddingRequest(_Body):
         """The inputs as texts; lists of token numbers become their numbers."""
         if isinstance(self.input, str):
             return [self.input]
-        if self.input and all(isinstance(item, int) for item in self.input):
-            return [" ".join(map(str, self.input))]
-        return [item if isinstance(item, str) else " ".join(map(str, item)) for item in self.input if item != []]
+        numbers = [str(item) for item in self.input if isinstance(item, int)]
+        if numbers:
+            return [" ".join(numbers)]
+        lists = (item for item in self.input if not isinstance(item, int))
+        return [item if isinstance(item, str) else " ".join(map(str, item)) for item in lists]
 
 
 class ImageRequest(_Body):

@@ -20,7 +20,7 @@ _NEGATION = re.compile(r"\b(?:not|no|never|without|don't|do not)\b", re.IGNORECA
 
 
 def member_for(members: list[Json], default: Json, conversation: Conversation) -> Json:
-    """Gives the enum member that the request names best; the default, else the first that is not null, if it names none."""
+    """Gives the enum member that the request names best; if it names none the default, else the first not null."""
     wanted = stems(conversation.ask)
     scores = [overlap(wanted, one_line(str(member).replace("_", " "))) for member in members]
     if members and max(scores) > 0:
@@ -99,9 +99,10 @@ def _stated_number(spot: Spot, conversation: Conversation) -> float | None:
 
 
 def _bounded(part: dict[str, Json], wanted: float, *, is_whole: bool) -> int | float:
-    step = part.get("multipleOf", 1 if is_whole else None)
-    low, high = part.get("minimum", -math.inf), part.get("maximum", math.inf)
-    nudge = step if step else _gap(part)
+    step: float | None = part.get("multipleOf", 1 if is_whole else None)
+    low: float = part.get("minimum", -math.inf)
+    high: float = part.get("maximum", math.inf)
+    nudge: float = step if step is not None else _gap(part)
     if "exclusiveMinimum" in part:
         low = max(low, part["exclusiveMinimum"] + nudge)
     if "exclusiveMaximum" in part:
@@ -116,13 +117,13 @@ def _bounded(part: dict[str, Json], wanted: float, *, is_whole: bool) -> int | f
 
 def _gap(part: dict[str, Json]) -> float:
     """A step that stays between two exclusive bounds."""
-    low = part.get("exclusiveMinimum", part.get("minimum", 0.0))
-    high = part.get("exclusiveMaximum", part.get("maximum", low + 1.0))
-    return min(0.5, abs(high - low) / 4 or 0.5)
+    lows = [float(part[name]) for name in ("minimum", "exclusiveMinimum") if name in part]
+    highs = [float(part[name]) for name in ("maximum", "exclusiveMaximum") if name in part]
+    return min(0.5, (min(highs) - max(lows)) / 4) if lows and highs else 0.5
 
 
 def boolean_for(part: dict[str, Json], spot: Spot, conversation: Conversation) -> bool:
-    """Gives what the request states for the name; else the default; else whether the name is asked for and not denied."""
+    """Gives what the request states; else the default; else whether the name is asked for and not denied."""
     if stated := stated_value(spot.name, conversation.ask):
         return stated.split()[0].lower() in _YES
     if isinstance(part.get("default"), bool):

@@ -1,4 +1,7 @@
-"""Schemas: JSON Schemas resolved, merged and checked. Pure; `jsonschema` (draft 2020-12) has the last word on validity."""
+"""Schemas: JSON Schemas resolved, merged and checked.
+
+Pure; `jsonschema` (draft 2020-12) has the last word on validity.
+"""
 
 import json
 from functools import lru_cache

@@ -10,6 +10,11 @@ from typing import Final
 MAX_SENTENCE_CHARS: Final = 600
 MIN_SENTENCE_CHARS: Final = 25
 MAX_LIST_ITEMS: Final = 64
+MIN_ROOT_CHARS: Final = 3
+MIN_ROOT_BEFORE_E: Final = 4
+MIN_SENTENCE_WORDS: Final = 4
+MIN_LETTER_SHARE: Final = 0.7
+MAX_COUNT_DIGITS: Final = 4
 
 STOP_WORDS: Final = frozenset(
     """a about above after again all also am an and any are as at be because been before being below between both but
@@ -22,11 +27,11 @@ STOP_WORDS: Final = frozenset(
 
 # Words that say what to do with a request rather than what it is about: kept out of topics and queries.
 INSTRUCTION_WORDS: Final = frozenset(
-    """answer brief briefly bullet call called cite describe detail details detailed draft explain explicitly find
-    first following give given gives help item items information list long look make name need needs outline
-    paragraph plan please points produce provide question quote reply report request research response return search
-    second section sections sentence sentences short show step summarise summarize summary tell tool tools topic topics
-    try use using want word words write""".split()
+    """answer brief briefly bullet call called cite delegate describe detail details detailed draft explain explicitly
+    find first following give given gives help item items information json key list long look make name need needs
+    outline paragraph plan please points produce provide question quote reply report request research researcher
+    response return search second section sections sentence sentences short show step summarise summarize summary tell
+    tool tools topic topics try use using want word words work worker write""".split()
 )
 
 NUMBER_WORDS: Final = {
@@ -35,6 +40,7 @@ NUMBER_WORDS: Final = {
 }
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_TOKEN = re.compile(r"[^\W_]+(?:['’_.-][^\W_]+)*|[^\w\s]")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9À-Ý])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|mr|mrs|dr|no|fig|approx)|\b[A-Z])\.$", re.IGNORECASE)
@@ -52,18 +58,21 @@ def words(text: str) -> list[str]:
 def stem(word: str) -> str:
     """Gives a crude root of a lower-case English word, so that plural and verb forms of one word meet."""
     for suffix, replacement in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("edly", ""), ("ed", ""), ("es", "")):
-        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+        if word.endswith(suffix) and len(word) - len(suffix) >= MIN_ROOT_CHARS:
             return _undouble(word[: -len(suffix)] + replacement)
-    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > MIN_ROOT_CHARS:
         word = word[:-1]
-    return word[:-1] if word.endswith("e") and len(word) > 4 else word
+    return word[:-1] if word.endswith("e") and len(word) > MIN_ROOT_BEFORE_E else word
 
 
 def _undouble(root: str) -> str:
     """Drops the doubled consonant that `planning` and `fitted` leave behind, and a trailing `e`."""
-    if len(root) > 3 and root[-1] == root[-2] and root[-1] not in "aeiouls":
+    if len(root) > MIN_ROOT_CHARS and root[-1] == root[-2] and root[-1] not in "aeiouls":
         return root[:-1]
-    return root[:-1] if root.endswith("e") and len(root) > 4 else root
+    return root[:-1] if root.endswith("e") and len(root) > MIN_ROOT_BEFORE_E else root
+
+
+_INSTRUCTIONS: Final = frozenset(stem(word) for word in INSTRUCTION_WORDS)
 
 
 def stems(text: str) -> frozenset[str]:
@@ -76,30 +85,37 @@ def key_words(text: str, limit: int = 8) -> list[str]:
 
     Falls back to instruction words, then to every word, so that a text with any word at all gives at least one.
     """
-    found = [match for match in _WORD.findall(text)]
-    for unwanted in (STOP_WORDS | INSTRUCTION_WORDS | NUMBER_WORDS.keys(), STOP_WORDS, frozenset[str]()):
-        kept = {word.lower(): word for word in reversed(found) if word.lower() not in unwanted}
+    found: list[str] = _WORD.findall(text)
+    for is_wanted in (_is_topical, lambda word: word not in STOP_WORDS, bool):
+        kept = {word.lower(): word for word in reversed(found) if is_wanted(word.lower())}
         if kept:
             return list(reversed(kept.values()))[:limit]
     return []
 
 
+def _is_topical(word: str) -> bool:
+    """Tells a lower-case word that says what a request is about from one that says what to do."""
+    return not (word in STOP_WORDS or word in NUMBER_WORDS or word in INSTRUCTION_WORDS or stem(word) in _INSTRUCTIONS)
+
+
 def phrases(text: str, limit: int = 8, max_words: int = 4) -> list[str]:
-    """Gives the longest runs of key words, each once, in order (RAKE's candidate phrases: Rose et al., 2010, §1.2)."""
-    unwanted = STOP_WORDS | INSTRUCTION_WORDS | NUMBER_WORDS.keys()
+    """Gives the runs of key words, each once, in order (RAKE's candidate phrases: Rose et al., 2010, §1.2).
+
+    Args:
+        text: any text.
+        limit: how many at most.
+        max_words: a longer run is taken apart.
+    """
     found: dict[str, str] = {}
     run: list[str] = []
-    for token in re.findall(r"[^\W_]+(?:['’_.-][^\W_]+)*|[^\w\s]|$", text):
-        if token and (token[0].isalnum()) and token.lower() not in unwanted and not token.isdigit():
-            run.append(token)
-            continue
-        if run:
-            phrase = " ".join(run[:max_words])
+    for token in [*_TOKEN.findall(text), ""]:
+        is_topical = bool(token) and token[0].isalnum() and not token.isdigit() and _is_topical(token.lower())
+        if run and (not is_topical or len(run) == max_words):
+            phrase = " ".join(run)
             found.setdefault(phrase.lower(), phrase)
-        run = []
-    if run:
-        phrase = " ".join(run[:max_words])
-        found.setdefault(phrase.lower(), phrase)
+            run = []
+        if is_topical:
+            run.append(token)
     return list(found.values())[:limit]
 
 
@@ -130,8 +146,8 @@ def _is_readable(sentence: str) -> bool:
     letters = sum(char.isalpha() or char.isspace() for char in sentence)
     return (
         MIN_SENTENCE_CHARS <= len(sentence) <= MAX_SENTENCE_CHARS
-        and len(words(sentence)) >= 4
-        and letters / len(sentence) > 0.7
+        and len(words(sentence)) >= MIN_SENTENCE_WORDS
+        and letters / len(sentence) > MIN_LETTER_SHARE
         and not _MARKUP.search(sentence)
     )
 
@@ -154,7 +170,7 @@ def requested_count(text: str, noun: str) -> int | None:
         return None
     tokens = words(text)
     for index, token in enumerate(tokens):
-        number = int(token) if token.isdigit() and len(token) < 5 else NUMBER_WORDS.get(token)
+        number = int(token) if token.isdigit() and len(token) <= MAX_COUNT_DIGITS else NUMBER_WORDS.get(token)
         if number is not None and any(stem(word) == wanted for word in tokens[index + 1 : index + 4]):
             return number
     after = re.search(rf"\b{re.escape(noun)}\b[\"'`]?\s*(?:[:=]|is|are|of|to)\s*(\d{{1,4}})\b", text, re.IGNORECASE)
