@@ -1,0 +1,111 @@
+"""The runtime's side of an exchange, for tests: sends work to an executor and reads what comes back."""
+
+import asyncio
+import hashlib
+from typing import Any
+
+import msgspec
+
+from greenroom.actors.executor import Executor
+from greenroom.runtime.contracts.entries import Outcome
+from greenroom.runtime.contracts.plan import StepOptions
+from greenroom.runtime.contracts.work import (
+    Attached,
+    AttemptId,
+    CallAnswer,
+    Exchange,
+    Finished,
+    Report,
+    Reports,
+    Scope,
+    WorkItem,
+)
+from greenroom.runtime.definitions.body import Body
+
+LIMIT_S = 10.0
+
+
+def body_of(function: Any, **options: Any) -> Body:
+    return Body(
+        key=function.__name__, function=function, **{"is_async": asyncio.iscoroutinefunction(function), **options}
+    )
+
+
+def work(code: str, input: Any = None, *, path: str | None = None, attempt: int = 1, **fields: Any) -> WorkItem:
+    return WorkItem(
+        **{"kind": "step", "bundle": "b1", "key": f"run-1:{path or code}", **fields},
+        path=path or code,
+        attempt=attempt,
+        code=code,
+        input=input,
+    )
+
+
+def quick() -> StepOptions:
+    return StepOptions(timeout_s=5.0)
+
+
+class Desk:
+    """Talks to one executor as one incarnation of the runtime."""
+
+    def __init__(self, executor: Executor, epoch: int = 1, **scope: Any) -> None:
+        self.executor = executor
+        self.epoch = epoch
+        self.scope = Scope(**{"run_id": "run-1", "workspace": "w1", "workflow_id": "flow", **scope})
+        self.acked = 0
+        self.reports: list[Report] = []
+
+    def attach(self) -> Attached:
+        return msgspec.msgpack.decode(self.executor.attach(self.epoch), type=Attached)
+
+    async def exchange(
+        self,
+        *items: WorkItem,
+        cancels: tuple[AttemptId, ...] = (),
+        answers: tuple[CallAnswer, ...] = (),
+        acked: int | None = None,
+    ) -> Reports:
+        request = Exchange(
+            epoch=self.epoch,
+            acked=self.acked if acked is None else acked,
+            scopes=(self.scope,),
+            items=items,
+            cancels=cancels,
+            answers=answers,
+        )
+        raw = await asyncio.wait_for(self.executor.exchange(msgspec.msgpack.encode(request)), LIMIT_S)
+        reply = msgspec.msgpack.decode(raw, type=Reports)
+        self.reports.extend(reply.reports)
+        return reply
+
+    async def finish(self, *items: WorkItem, **more: Any) -> list[Finished]:
+        """Send items and exchange until each has its outcome."""
+        reply = await self.exchange(*items, **more)
+        found = [report for report in reply.reports if isinstance(report, Finished)]
+        while len(found) < len(items):
+            reply = await self.exchange()
+            found += [report for report in reply.reports if isinstance(report, Finished)]
+        return found
+
+    async def outcome(self, item: WorkItem) -> Outcome:
+        return (await self.finish(item))[0].outcome
+
+
+class MemoryBlobs:
+    """A blob store in a dict."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, bytes] = {}
+
+    async def put(self, sha256: str, data: bytes) -> None:
+        assert hashlib.sha256(data).hexdigest() == sha256
+        self.stored[sha256] = data
+
+    async def get(self, sha256: str) -> bytes:
+        return self.stored[sha256]
+
+
+async def turns(count: int = 5) -> None:
+    """Let everything that is ready on the loop run."""
+    for _ in range(count):
+        await asyncio.sleep(0)
