@@ -160,10 +160,11 @@ class Signaled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 class CancelRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cancel"):
-    """Fact: the run shall end as canceled."""
+    """Fact: the run, or the child run at `path`, shall end as canceled."""
 
     at: float
     reason: str = ""
+    path: str = ""
 
 
 class Advanced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="advanced"):

@@ -54,10 +54,13 @@ def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912 - one arm
             _resumed(run, entry)
         case Signaled():
             _signaled(run, entry)
-        case CancelRequested():
+        case CancelRequested(path=""):
             run.is_cancel_requested = True
             run.reason = entry.reason
             run.agenda.append(run.root)
+        case CancelRequested():
+            run.nodes[entry.path].pending = "cancel"
+            run.agenda.append(run.nodes[entry.path])
         case Advanced():
             run.credits += 1
             run.agenda.append(run.root)
@@ -177,6 +180,7 @@ def _scheduled(run: RunState, entry: Scheduled) -> None:
     node.attempt = entry.attempt
     node.has_attempt = True
     node.is_parked = False
+    node.told_parked.clear()
     node.wake_at = None
     run.timers.pop((entry.path, "retry"), None)
     set_status(node, StepStatus.RUNNING, busy=1)

@@ -2,7 +2,6 @@
 
 from greenroom.runtime.contracts.entries import Asked, Completed, Decision, Delayed, Entered, ErrorInfo, Scheduled
 from greenroom.runtime.contracts.plan import MapNode, SleepNode
-from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.mapping import MappingProblem, shape
 from greenroom.runtime.core.nodes import CallNode, RefusedNode, RunNode, work_of
 from greenroom.runtime.core.moments import parse_time
@@ -10,7 +9,7 @@ from greenroom.runtime.core.state import NodeState, RunState
 
 
 def begin(
-    run: RunState, path: str, node: RunNode, at: float, *, value: Json = None, known: NodeState | None = None
+    run: RunState, path: str, node: RunNode, at: float, *, known: NodeState | None = None
 ) -> list[Decision]:
     """Return the entries that begin a node.
 
@@ -19,13 +18,12 @@ def begin(
         path: Where it stands.
         node: What it is.
         at: Now, in epoch seconds.
-        value: Its input, where the node is shaped from it at once (a map).
         known: Its state, when it was made before it began (a child that a body called).
     """
     match node:
         case MapNode(mapping=dict(mapping)):
             try:
-                shaped = shape(run, path, mapping, value)
+                shaped = shape(run, path, mapping)
             except MappingProblem as problem:
                 error = ErrorInfo(type="MappingError", message=str(problem), code="invalid_input", path=path)
                 return [Completed(at=at, path=path, status="failed", error=error)]

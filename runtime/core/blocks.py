@@ -19,7 +19,7 @@ def _start(run: RunState, node: NodeState, members: tuple[Node, ...], at: float)
     prefix = node.path.rpartition("/")[0]
     entries: list[Decision] = []
     for member in members:
-        entries.extend(begin(run, join(prefix, member.name), member, at, value=node.input))
+        entries.extend(begin(run, join(prefix, member.name), member, at))
     return entries
 
 
@@ -98,8 +98,7 @@ def decide_loop(run: RunState, node: NodeState, loop: LoopNode, at: float) -> li
 
 
 def _iterate(run: RunState, node: NodeState, loop: LoopNode, at: float) -> list[Decision]:
-    value = node.input if node.next_index == 0 else node.children[node.next_index - 1].output
-    return begin(run, f"{node.path}[{node.next_index}]", loop.body, at, value=value)
+    return begin(run, f"{node.path}[{node.next_index}]", loop.body, at)
 
 
 def decide_foreach(run: RunState, node: NodeState, foreach: ForeachNode, at: float) -> list[Decision]:
@@ -118,7 +117,7 @@ def decide_foreach(run: RunState, node: NodeState, foreach: ForeachNode, at: flo
     entries: list[Decision] = []
     free = min(foreach.concurrency - node.slots, len(items) - node.next_index)
     for index in range(node.next_index, node.next_index + free):
-        entries.extend(begin(run, f"{node.path}[{index}]", foreach.body, at, value=items[index]))
+        entries.extend(begin(run, f"{node.path}[{index}]", foreach.body, at))
     return entries
 
 

@@ -38,6 +38,8 @@ def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa
         return []
     if run.is_timed_out is node:
         return fail(run, node, _run_timeout(node), at)
+    if node.pending == "cancel":
+        return _cancel(node, at)
     if node.pending == "called":
         return begin(run, node.path, node.node, at, known=node)
     match node.node:
@@ -56,7 +58,7 @@ def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa
         case SleepNode() as sleep:
             return decide_sleep(run, node, sleep, at)
         case SignalNode() as signal:
-            return decide_signal(run, node, signal, at)
+            return decide_signal(node, signal, at)
         case CallNode() if not node.pending and not node.has_attempt and not node.is_asked:
             return agent_loop.decide_approval(run, node, at)
         case _:
@@ -110,27 +112,19 @@ def _decide_sequence(run: RunState, node: NodeState, at: float) -> list[Decision
         if problem is not None:
             return fail(run, node, problem, at)
     else:
-        top = _sequence_part(current)
-        if not top.is_final:
+        if not current.is_final:
             return []
-        if top.status is StepStatus.FAILED:
-            return fail(run, node, top.error, at)
-        if top.status is StepStatus.CANCELED:
+        if current.status is StepStatus.FAILED:
+            return fail(run, node, current.error, at)
+        if current.status is StepStatus.CANCELED:
             return _cancel(node, at)
-        position = places_of(plan)[top.node.name].position + 1
+        position = places_of(plan)[current.node.name].position + 1
     if position == len(plan.nodes):
         return _succeed(run, node, plan, at)
     if node.parent is None and run.started.single_step and run.credits <= 0:
         return []
     following = plan.nodes[position]
-    return begin(run, join(node.path, following.name), following, at, value=frame.value)
-
-
-def _sequence_part(node: NodeState) -> NodeState:
-    """Return the part of the sequence a node belongs to: itself, or the block it is a member of."""
-    while node.parent is not None and node.parent.frame is None:
-        node = node.parent
-    return node
+    return begin(run, join(node.path, following.name), following, at)
 
 
 def _invalid_input(run: RunState, node: NodeState, plan: WorkflowPlan) -> ErrorInfo | None:

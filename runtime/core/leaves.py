@@ -119,11 +119,8 @@ def _resumed(node: NodeState, at: float) -> list[Decision]:
         return [_again(node, at)]
     if node.is_asked and not node.answer.get("approved"):
         message = str(node.answer.get("reason") or DECLINED)
-        return [
-            Completed(
-                at=at, path=node.path, status="skipped", error=ErrorInfo(type="Declined", message=message, path=node.path)
-            )
-        ]
+        error = ErrorInfo(type="Declined", message=message, path=node.path)
+        return [Completed(at=at, path=node.path, status="skipped", error=error)]
     return [_again(node, at)]
 
 
@@ -147,7 +144,7 @@ def decide_sleep(run: RunState, node: NodeState, sleep: SleepNode, at: float) ->
     return waits
 
 
-def decide_signal(run: RunState, node: NodeState, signal: SignalNode, at: float) -> list[Decision]:
+def decide_signal(node: NodeState, signal: SignalNode, at: float) -> list[Decision]:
     """Return what follows for a wait: the signal came, or its time ran out."""
     if node.pending == "signaled":
         return [_done(node, node.answer[0], at)]

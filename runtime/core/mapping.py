@@ -14,7 +14,7 @@ class MappingProblem(Exception):  # noqa: N818 - becomes an ErrorInfo, is never 
     """A source of a map cannot be read; the message names the key and the path."""
 
 
-def shape(run: RunState, path: str, mapping: dict[str, Source], value: Json) -> dict[str, Json]:
+def shape(run: RunState, path: str, mapping: dict[str, Source]) -> dict[str, Json]:
     """Return the shaped value.
 
     Raises:

@@ -59,6 +59,7 @@ class Frame:
     turns: "list[NodeState]" = field(default_factory=list)
     calls: list[dict[str, Json]] = field(default_factory=list)
     is_touched: bool = True
+    head_mark: tuple[Json, ...] = ()
 
 
 @dataclass(slots=True)

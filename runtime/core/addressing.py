@@ -1,0 +1,105 @@
+"""Which suspended steps a resume means: by path, id, dotted id, suffix, label, or the only one there is."""
+
+import re
+
+from greenroom.runtime.contracts.errors import AmbiguousResume, NotFound, RunFinished, RunNotSuspended
+from greenroom.runtime.contracts.statuses import StepStatus
+from greenroom.runtime.core.nodes import is_internal
+from greenroom.runtime.core.state import NodeState, RunState
+
+_INDEX = re.compile(r"\[\d+\]$")
+
+
+def suspended_steps(run: RunState, prefix: str = "") -> list[NodeState]:
+    """Return the steps that wait for a resume, in the order they were visited, below a path."""
+    return [
+        node
+        for node in run.nodes.values()
+        if node.status is StepStatus.SUSPENDED and not node.is_parked and _is_below(node.path, prefix)
+    ]
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return not prefix or path == prefix or path.startswith(prefix + "/")
+
+
+def find_suspended(
+    run: RunState, step: str | None, *, label: str | None = None, index: int | None = None, prefix: str = ""
+) -> list[NodeState]:
+    """Return the steps a resume is for: one, or all suspended items of a foreach that was named without an index.
+
+    Raises:
+        RunFinished: The run has ended.
+        RunNotSuspended: Nothing waits, or not what was named.
+        AmbiguousResume: Several wait and the name does not tell them apart.
+    """
+    if run.status.is_final:
+        message = f"run {run.run_id} has ended ({run.status}); it cannot be resumed"
+        raise RunFinished(message, {"status": run.status.value})
+    waiting = suspended_steps(run, prefix)
+    if not waiting:
+        message = f"run {run.run_id} is {run.status}; no step of it is suspended"
+        raise RunNotSuspended(message, {"status": run.status.value, "suspended": []})
+    if label is not None:
+        return _one([node for node in waiting if node.label == label], waiting, f"label {label!r}", run)
+    if step is None:
+        if index is not None:
+            return _one([node for node in waiting if node.index == index], waiting, f"index {index}", run)
+        return _one(waiting, waiting, "a resume without a step", run)
+    return _named(run, waiting, step, index)
+
+
+def _named(run: RunState, waiting: list[NodeState], step: str, index: int | None) -> list[NodeState]:
+    wanted = step if index is None else f"{step}[{index}]"
+    exact = [node for node in waiting if node.path == wanted]
+    if exact:
+        return exact
+    matched = [node for node in waiting if matches(node.path, wanted)]
+    if not matched and index is None:
+        items = [node for node in waiting if matches(_INDEX.sub("", node.path), wanted) and node.index >= 0]
+        if items and len({_INDEX.sub("", node.path) for node in items}) == 1:
+            return items
+        matched = items
+    return _one(matched, waiting, f"step {wanted!r}", run)
+
+
+def matches(path: str, wanted: str) -> bool:
+    """Tell whether a path is what somebody called it: the path, a suffix, a dotted id, or with `#n` left out.
+
+    >>> matches("outer/inner/ask", "inner.ask"), matches("review#2", "review"), matches("review", "view")
+    (True, True, False)
+    """
+    for name in {wanted, wanted.replace(".", "/")}:
+        if path == name or path.endswith("/" + name):
+            return True
+        if "#" not in name:
+            plain = re.sub(r"#\d+", "", path)
+            if plain == name or plain.endswith("/" + name):
+                return True
+    return False
+
+
+def _one(found: list[NodeState], waiting: list[NodeState], what: str, run: RunState) -> list[NodeState]:
+    candidates = [node.path for node in waiting]
+    if len(found) == 1:
+        return found
+    if not found:
+        message = f"{what} is not suspended in run {run.run_id}; suspended: {', '.join(candidates)}"
+        raise RunNotSuspended(message, {"suspended": candidates, "status": run.status.value})
+    message = f"{what} fits several suspended steps of run {run.run_id}; name one of: {', '.join(candidates)}"
+    raise AmbiguousResume(message, {"candidates": candidates})
+
+
+def find_step(run: RunState, step: str) -> NodeState:
+    """Return the visited step that a name means.
+
+    Raises:
+        NotFound: No step, or several, have that name; the message lists them.
+    """
+    shown = [node for path, node in run.nodes.items() if path and not is_internal(path)]
+    found = [node for node in shown if node.path == step] or [node for node in shown if matches(node.path, step)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(node.path for node in (found or shown))
+    message = f"step {step!r} {'fits several' if found else 'is not one'} of run {run.run_id}: {names}"
+    raise NotFound(message, {"candidates": [node.path for node in (found or shown)]})

@@ -1,0 +1,170 @@
+"""The runs in memory: loaded from the journal when somebody needs them, let go when they wait.
+
+A run in memory is the fold of its journal and nothing else; letting go of it loses nothing.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import msgspec
+
+from greenroom.runtime.contracts.entries import Entry, RunStarted
+from greenroom.runtime.contracts.errors import RunNotFound, StorageCorrupt
+from greenroom.runtime.contracts.plan import BundlePlan
+from greenroom.runtime.contracts.records import JournalRow, RunHead, Table
+from greenroom.runtime.contracts.storage import Query, Storage
+from greenroom.runtime.core.advance import replay, start
+from greenroom.runtime.core.state import Check, RunState
+from greenroom.runtime.core.view import heads
+from greenroom.runtime.host.stream import RunStream
+
+MAX_IDLE = 256
+"""Most runs at rest that are kept in memory for the next reader."""
+
+_entries = msgspec.msgpack.Decoder(list[Entry])
+
+
+@dataclass(slots=True)
+class RunEntry:
+    """One run in memory.
+
+    Attributes:
+        durable: Done when every commit made so far is durable; reads wait for it.
+    """
+
+    state: RunState
+    stream: RunStream
+    durable: asyncio.Future[None] | None = None
+    readers: int = 0
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+class RunBook:
+    """Runs by id."""
+
+    def __init__(self, storage: Storage, bundles: dict[str, BundlePlan], check: Check, incarnation: str) -> None:
+        self._storage = storage
+        self._bundles = bundles
+        self._check = check
+        self._incarnation = incarnation
+        self._runs: dict[str, RunEntry] = {}
+        self._idle: OrderedDict[str, None] = OrderedDict()
+        self._loading: dict[str, asyncio.Task[RunEntry]] = {}
+
+    def __len__(self) -> int:
+        """How many runs are in memory."""
+        return len(self._runs)
+
+    def add(self, state: RunState) -> RunEntry:
+        """Take a run that has just been made."""
+        entry = RunEntry(state=state, stream=RunStream(self._incarnation))
+        self._runs[state.run_id] = entry
+        return entry
+
+    def find(self, run_id: str) -> RunEntry | None:
+        """Return a run that is in memory."""
+        return self._runs.get(run_id)
+
+    async def head(self, run_id: str, workspace: str) -> RunHead:
+        """Return a run's head row.
+
+        Raises:
+            RunNotFound: There is none in this workspace.
+        """
+        head = await self._storage.get(Table.RUNS, (run_id,))
+        if not isinstance(head, RunHead) or head.workspace != workspace:
+            message = f"no run {run_id!r} in workspace {workspace!r}"
+            raise RunNotFound(message, {"run_id": run_id})
+        return head
+
+    async def resolve(self, run_id: str, workspace: str) -> tuple[RunEntry, str]:
+        """Return a run, loaded, and the path of the child run that was meant ("" for the run itself).
+
+        Raises:
+            RunNotFound: There is none in this workspace.
+        """
+        entry = self._runs.get(run_id)
+        if entry is not None and entry.state.started.workspace == workspace:
+            self._touch(run_id)
+            return entry, ""
+        head = await self.head(run_id, workspace)
+        return await self.load(head.root_id), head.parent_path or ""
+
+    async def load(self, run_id: str) -> RunEntry:
+        """Return a root run, read from the journal if it is not in memory."""
+        entry = self._runs.get(run_id)
+        if entry is not None:
+            self._touch(run_id)
+            return entry
+        task = self._loading.get(run_id)
+        if task is None:
+            task = self._loading[run_id] = asyncio.create_task(self._read(run_id), name=f"load {run_id}")
+            task.add_done_callback(lambda _: self._loading.pop(run_id, None))
+        return await asyncio.shield(task)
+
+    async def _read(self, run_id: str) -> RunEntry:
+        groups: list[list[Entry]] = []
+        async for page in self._storage.scan(Table.JOURNAL, Query(prefix=(run_id,))):
+            for row in page:
+                assert isinstance(row, JournalRow)  # noqa: S101 - the table holds nothing else
+                if row.group != len(groups) + 1:
+                    message = f"journal of run {run_id} has group {row.group} where {len(groups) + 1} should be"
+                    raise StorageCorrupt(message, {"run_id": run_id})
+                groups.append(_entries.decode(row.body))
+        if not groups or not isinstance(groups[0][0], RunStarted):
+            message = f"no journal of run {run_id!r}"
+            raise RunNotFound(message, {"run_id": run_id})
+        started = groups[0][0]
+        bundle = self._bundles.get(started.bundle)
+        if bundle is None:
+            message = f"run {run_id} is pinned to bundle {started.bundle}, which is not in the store"
+            raise StorageCorrupt(message, {"run_id": run_id, "bundle": started.bundle})
+        state = replay(start(started, bundle, self._check), groups)
+        entry = RunEntry(state=state, stream=RunStream(self._incarnation))
+        take_leftovers(state)
+        heads(state)
+        entry.stream.publish(state.events)
+        state.events = []
+        entry.stream.is_ended = state.status.is_final
+        self._runs[run_id] = entry
+        self._touch(run_id)
+        return entry
+
+    def release(self, run_id: str) -> None:
+        """Say that a run is at rest: it may be let go when others come."""
+        self._idle[run_id] = None
+        self._idle.move_to_end(run_id)
+        while len(self._idle) > MAX_IDLE:
+            oldest, _ = self._idle.popitem(last=False)
+            entry = self._runs.get(oldest)
+            if entry is None:
+                continue
+            if entry.readers or entry.state.root.busy or (entry.durable is not None and not entry.durable.done()):
+                continue
+            del self._runs[oldest]
+
+    def _touch(self, run_id: str) -> None:
+        if run_id in self._idle:
+            self._idle.move_to_end(run_id)
+        else:
+            entry = self._runs[run_id]
+            if not entry.state.root.busy:
+                self.release(run_id)
+
+    def clear(self) -> None:
+        """Forget every run."""
+        self._runs.clear()
+        self._idle.clear()
+
+    def busy(self) -> list[RunEntry]:
+        """Return the runs in which something runs."""
+        return [entry for entry in self._runs.values() if entry.state.root.busy]
+
+
+def take_leftovers(state: RunState) -> None:
+    """Forget what a replay would have performed: it was performed, or recovery decides anew."""
+    state.ready.clear()
+    state.dropped.clear()
+    state.answers.clear()
+    state.charges.clear()

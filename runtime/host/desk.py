@@ -1,0 +1,192 @@
+"""One worker as the host sees it: what it is to do, what it does, and the exchange with it.
+
+What is to be said to a worker gathers while an exchange is in flight, so one Ray call carries the work of many runs.
+At most two exchanges are open: one that waits at the worker for something to report, and one under way to it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from greenroom.runtime.contracts.ports import WorkerLink, WorkerLost
+from greenroom.runtime.contracts.work import (
+    Attached,
+    AttemptId,
+    CallAnswer,
+    Chunk,
+    Exchange,
+    Finished,
+    Lost,
+    Report,
+    Reports,
+    Scope,
+    WorkItem,
+)
+
+MAX_OPEN = 2
+MAX_BATCH = 512
+"""Most items in one exchange."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_reports = msgspec.msgpack.Decoder(Reports)
+_attached = msgspec.msgpack.Decoder(Attached)
+
+
+class WorkerDesk:
+    """Talks to one worker.
+
+    Args:
+        link: The worker.
+        epoch: This runtime's epoch.
+        on_reports: Called with reports, in order; when it returns they are durable.
+        on_lost: Called once when the worker is dead.
+    """
+
+    def __init__(
+        self,
+        link: WorkerLink,
+        epoch: int,
+        on_reports: "Callable[[WorkerDesk, tuple[Report, ...]], Awaitable[None]]",
+        on_lost: "Callable[[WorkerDesk], Awaitable[None]]",
+    ) -> None:
+        self.link = link
+        self.running: dict[tuple[str, str], int] = {}
+        self._epoch = epoch
+        self._on_reports = on_reports
+        self._on_lost = on_lost
+        self._items: list[tuple[Scope, WorkItem]] = []
+        self._cancels: list[AttemptId] = []
+        self._answers: list[CallAnswer] = []
+        self._acked = 0
+        self._open = 0
+        self._is_ack_due = False
+        self._is_kicked = False
+        self._is_dead = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._inbox: asyncio.Queue[Reports] = asyncio.Queue()
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def load(self) -> int:
+        """How many attempts it has."""
+        return len(self.running)
+
+    async def attach(self) -> tuple[Report, ...]:
+        """Take the worker over; return the reports it still has for us and note what it runs.
+
+        Raises:
+            WorkerLost: It is dead.
+        """
+        attached = _attached.decode(await self.link.attach(self._epoch))
+        for attempt in attached.running:
+            self.running[attempt.run_id, attempt.path] = attempt.attempt
+        self._reader = asyncio.create_task(self._read(), name=f"reports of {self.link.name}")
+        if attached.reports:
+            self._inbox.put_nowait(Reports(number=attached.number, reports=attached.reports))
+        self._kick()
+        return attached.reports
+
+    def give(self, scope: Scope, item: WorkItem) -> None:
+        """Let the worker execute an item."""
+        self.running[scope.run_id, item.path] = item.attempt
+        self._items.append((scope, item))
+        self._kick()
+
+    def cancel(self, attempt: AttemptId) -> None:
+        """Let the worker stop an attempt."""
+        if self.running.get((attempt.run_id, attempt.path)) == attempt.attempt:
+            del self.running[attempt.run_id, attempt.path]
+        self._cancels.append(attempt)
+        self._kick()
+
+    def answer(self, answer: CallAnswer) -> None:
+        """Give a body the answer it waits for."""
+        self._answers.append(answer)
+        self._kick()
+
+    async def close(self) -> None:
+        """Stop talking; the worker lives on."""
+        self._is_dead = True
+        tasks = [*self._tasks, *([self._reader] if self._reader else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _kick(self) -> None:
+        if not self._is_kicked and not self._is_dead:
+            self._is_kicked = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._is_kicked = False
+        while not self._is_dead and self._open < MAX_OPEN and self._has_reason():
+            exchange = self._gather()
+            self._open += 1
+            task = asyncio.create_task(self._exchange(_encode(exchange)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _has_reason(self) -> bool:
+        if self._items or self._cancels or self._answers or self._is_ack_due:
+            return True
+        return self._open == 0 and bool(self.running)
+
+    def _gather(self) -> Exchange:
+        taken, self._items = self._items[:MAX_BATCH], self._items[MAX_BATCH:]
+        scopes: list[Scope] = []
+        numbers: dict[int, int] = {}
+        items: list[WorkItem] = []
+        for scope, item in taken:
+            number = numbers.get(id(scope))
+            if number is None:
+                number = numbers[id(scope)] = len(scopes)
+                scopes.append(scope)
+            items.append(msgspec.structs.replace(item, scope=number) if number else item)
+        exchange = Exchange(
+            epoch=self._epoch,
+            acked=self._acked,
+            scopes=tuple(scopes),
+            items=tuple(items),
+            cancels=tuple(self._cancels),
+            answers=tuple(self._answers),
+        )
+        self._cancels, self._answers, self._is_ack_due = [], [], False
+        return exchange
+
+    async def _exchange(self, payload: bytes) -> None:
+        try:
+            reply = _reports.decode(await self.link.exchange(payload))
+        except WorkerLost:
+            self._open -= 1
+            await self._lost()
+            return
+        self._open -= 1
+        if reply.is_stale:
+            self._is_dead = True
+            return
+        if reply.reports:
+            self._inbox.put_nowait(reply)
+        self._pump()
+
+    async def _read(self) -> None:
+        """Hand reports on, one exchange's after the other's, and acknowledge them when they are durable."""
+        while True:
+            replies = [await self._inbox.get()]
+            while not self._inbox.empty():
+                replies.append(self._inbox.get_nowait())
+            reports = tuple(report for reply in replies for report in reply.reports)
+            for report in reports:
+                if isinstance(report, Finished | Lost) and self.running.get((report.run_id, report.path)) == report.attempt:
+                    del self.running[report.run_id, report.path]
+            await self._on_reports(self, reports)
+            self._acked = max(self._acked, replies[-1].number)
+            self._is_ack_due = any(isinstance(report, Chunk) and report.durable for report in reports)
+            self._kick()
+
+    async def _lost(self) -> None:
+        if not self._is_dead:
+            self._is_dead = True
+            await self._on_lost(self)
+            if self._reader is not None:
+                self._reader.cancel()

@@ -1,0 +1,381 @@
+"""The engine: facts in, commits, effects out. Persist, then perform, then publish.
+
+Every change to a run goes through `commit`: the core decides, the entries are appended as one group, and only when
+they are durable is anything dispatched, answered or published. Runs on one event loop and never runs user code.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from greenroom.runtime.contracts.entries import (
+    AttemptEnded,
+    AttemptLost,
+    Called,
+    Fact,
+    TimerFired,
+    Wrote,
+)
+from greenroom.runtime.contracts.errors import RuntimeUnavailable, StorageError
+from greenroom.runtime.contracts.events import Event
+from greenroom.runtime.contracts.plan import BundlePlan
+from greenroom.runtime.contracts.ports import Clock, Ids
+from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record, Table
+from greenroom.runtime.contracts.storage import Query, Storage
+from greenroom.runtime.contracts.work import (
+    Answer,
+    AttemptId,
+    Began,
+    Call,
+    CallAnswer,
+    Chunk,
+    Finished,
+    Lost,
+    Report,
+)
+from greenroom.runtime.core.advance import advance
+from greenroom.runtime.core.dispatch import pool_of, scope_of, work_item
+from greenroom.runtime.core.ending import answer_of
+from greenroom.runtime.core.nodes import work_of
+from greenroom.runtime.core.state import Check, NodeState, RunState
+from greenroom.runtime.core.view import heads
+from greenroom.runtime.host.book import RunBook, RunEntry
+from greenroom.runtime.host.messages import finished_messages
+from greenroom.runtime.host.pools import Pools
+from greenroom.runtime.host.timers import TimerWheel
+
+log = logging.getLogger("greenroom.engine")
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(slots=True)
+class Move:
+    """What one commit of one run is to do when it is durable."""
+
+    entry: RunEntry
+    events: list[Event]
+    ready: list[NodeState]
+    dropped: list[AttemptId]
+    answers: list[tuple[str, int, str, Answer]]
+    ended: list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Commits that become durable together."""
+
+    rows: list[Record] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+
+
+class Engine:
+    """Owns the runs of one runtime.
+
+    Args:
+        storage: The open store.
+        pools: The workers.
+        clock: Time.
+        ids: Fresh ids.
+        check: Checks JSON Schemas.
+        incarnation: Names this life of the runtime, for the cursors of readers.
+    """
+
+    def __init__(
+        self, storage: Storage, pools: Pools, clock: Clock, ids: Ids, check: Check, incarnation: str
+    ) -> None:
+        self.storage = storage
+        self.pools = pools
+        self.clock = clock
+        self.ids = ids
+        self.check = check
+        self.bundles: dict[str, BundlePlan] = {}
+        self.book = RunBook(storage, self.bundles, check, incarnation)
+        self.wheel = TimerWheel(clock, self._fire)
+        self.stale_results = 0
+        self.failure: StorageError | None = None
+        self.on_failure: asyncio.Event = asyncio.Event()
+        self.checks: dict[tuple[str, str], asyncio.Future[Finished]] = {}
+
+    def collect(self, batch: Batch, entry: RunEntry, fact: Fact, extra: Sequence[Record] = ()) -> None:
+        """Decide what follows from a fact and add it to a batch. Must be followed by `commit` without another await."""
+        run = entry.state
+        at = fact.at
+        entries = advance(run, fact, at)
+        started = run.started
+        row = JournalRow(
+            workspace=started.workspace, run_id=run.run_id, group=run.groups, at=at, body=_encode(entries)
+        )
+        batch.rows.append(row)
+        batch.rows.extend(heads(run))
+        batch.rows.extend(extra)
+        if run.charges:
+            batch.rows.extend(_charges(run, at))
+            run.charges = []
+        if run.status.is_final and run.finished_at == at:
+            batch.rows.extend(finished_messages(run, at))
+        ended = [(run.run_id, fact.path)] if isinstance(fact, AttemptEnded) else []
+        batch.moves.append(Move(entry, run.events, run.ready, run.dropped, run.answers, ended))
+        run.events, run.ready, run.dropped, run.answers = [], [], [], []
+
+    async def commit(self, batch: Batch) -> None:
+        """Make a batch durable, then perform and publish it.
+
+        Raises:
+            StorageError: It is not known to be durable; the runtime starts over from the store.
+        """
+        if self.failure is not None:
+            raise _unavailable(self.failure)
+        durable = asyncio.get_running_loop().create_future()
+        for move in batch.moves:
+            move.entry.durable = durable
+        try:
+            await self.storage.append(batch.rows)
+        except StorageError as error:
+            self._fail(error)
+            raise
+        finally:
+            if not durable.done():
+                durable.set_result(None)
+        for move in batch.moves:
+            self._perform(move)
+
+    async def record(self, entry: RunEntry, fact: Fact, extra: Sequence[Record] = ()) -> None:
+        """Commit one fact of one run."""
+        batch = Batch()
+        self.collect(batch, entry, fact, extra)
+        await self.commit(batch)
+
+    def _fail(self, error: StorageError) -> None:
+        if self.failure is None:
+            log.error("the store failed, the runtime starts over: %s", error)
+            self.failure = error
+            self.on_failure.set()
+
+    def _perform(self, move: Move) -> None:
+        entry, run = move.entry, move.entry.state
+        for place in move.ended:
+            self.pools.forget(*place)
+        for attempt in move.dropped:
+            self.pools.cancel(attempt)
+        for node in move.ready:
+            self._dispatch(run, node)
+        for path, number, name, answer in move.answers:
+            self.pools.answer(CallAnswer(run_id=run.run_id, path=path, attempt=number, name=name, answer=answer))
+        self.wheel.set((run.run_id,), min(run.timers.values(), default=None))
+        if run.status.is_final:
+            entry.stream.is_ended = True
+        entry.stream.publish(move.events)
+        if not run.root.busy:
+            self.book.release(run.run_id)
+
+    def _dispatch(self, run: RunState, node: NodeState) -> None:
+        if not node.has_attempt:
+            return
+        item = work_item(run, node)
+        self.pools.dispatch(pool_of(run.bundle, item), scope_of(run, node), item)
+
+    async def reported(self, reports: tuple[Report, ...]) -> None:
+        """Take reports of a worker; when this returns they are durable."""
+        for run_id in {report.run_id for report in reports}:
+            if self.book.find(run_id) is None and (run_id, "") not in self.checks:
+                await self._load_quietly(run_id)
+        batch = Batch()
+        for report in reports:
+            self._take(batch, report)
+        if batch.rows:
+            await self.commit(batch)
+
+    async def _load_quietly(self, run_id: str) -> None:
+        try:
+            await self.book.load(run_id)
+        except Exception:  # noqa: BLE001 - a report about a run that cannot be read is dropped, the others are not
+            log.warning("a worker reported on run %s, which cannot be read", run_id, exc_info=True)
+
+    def _take(self, batch: Batch, report: Report) -> None:
+        waiting = self.checks.get((report.run_id, ""))
+        if waiting is not None:
+            if isinstance(report, Finished) and not waiting.done():
+                waiting.set_result(report)
+            return
+        entry = self.book.find(report.run_id)
+        if entry is None:
+            return
+        now = self.clock.now()
+        match report:
+            case Chunk(durable=False):
+                entry.stream.publish([Event(seq=0, type=report.event, path=report.path, at=now, data=report.data)])
+            case Chunk():
+                if self._is_current(entry, report):
+                    self.collect(batch, entry, Wrote(at=now, path=report.path, data=report.data))
+            case Began():
+                self._limit(entry, report, now)
+            case Call():
+                self._call(batch, entry, report, now)
+            case Finished():
+                if not self._is_current(entry, report):
+                    self.stale_results += 1
+                    return
+                self.wheel.set((report.run_id, report.path), None)
+                ended = AttemptEnded(
+                    at=now,
+                    path=report.path,
+                    attempt=report.attempt,
+                    outcome=report.outcome,
+                    started_at=report.started_at,
+                    patch=report.patch,
+                )
+                self.collect(batch, entry, ended)
+            case Lost():
+                if self._is_current(entry, report):
+                    self.collect(batch, entry, AttemptLost(at=now, path=report.path, attempt=report.attempt))
+
+    def _is_current(self, entry: RunEntry, report: Finished | Chunk | Call | Began | Lost) -> bool:
+        node = entry.state.nodes.get(report.path)
+        return node is not None and node.has_attempt and node.attempt == report.attempt
+
+    def _limit(self, entry: RunEntry, report: Began, now: float) -> None:
+        node = entry.state.nodes.get(report.path)
+        work = work_of(node.node) if node is not None else None
+        if work is not None and work[2].timeout_s is not None and self._is_current(entry, report):
+            self.wheel.set((report.run_id, report.path), now + work[2].timeout_s)
+
+    def _call(self, batch: Batch, entry: RunEntry, report: Call, now: float) -> None:
+        if not self._is_current(entry, report):
+            return
+        caller = entry.state.nodes[report.path]
+        child = caller.calls.get(report.name)
+        if child is not None:
+            if child.is_final:
+                self._answer(report, answer_of(child))
+            elif not child.busy:
+                self._answer(report, Answer(status="parked"))
+            return
+        known = {
+            "agent": entry.state.bundle.agents,
+            "tool": entry.state.bundle.tools,
+            "workflow": entry.state.bundle.workflows,
+        }[report.kind]
+        if report.target not in known:
+            message = f"there is no {report.kind} {report.target!r}; there are: {', '.join(sorted(known)) or 'none'}"
+            self._answer(report, Answer(status="error", error={"code": "not_found", "message": message, "facts": {}}))
+            return
+        called = Called(
+            at=now,
+            path=report.path,
+            name=report.name,
+            kind=report.kind,
+            target=report.target,
+            input=report.input,
+            options=report.options,
+        )
+        self.collect(batch, entry, called)
+
+    def _answer(self, report: Call, answer: Answer) -> None:
+        self.pools.answer(
+            CallAnswer(
+                run_id=report.run_id, path=report.path, attempt=report.attempt, name=report.name, answer=answer
+            )
+        )
+
+    async def lost(self, attempts: list[tuple[str, str, int]]) -> None:
+        """Take the news that a worker died with these attempts."""
+        batch = Batch()
+        for run_id, path, number in attempts:
+            if (check := self.checks.get((run_id, ""))) is not None and not check.done():
+                check.cancel()
+                continue
+            await self._load_quietly(run_id)
+        for run_id, path, number in attempts:
+            entry = self.book.find(run_id)
+            node = entry.state.nodes.get(path) if entry is not None else None
+            if entry is not None and node is not None and node.has_attempt and node.attempt == number:
+                self.wheel.set((run_id, path), None)
+                self.collect(batch, entry, AttemptLost(at=self.clock.now(), path=path, attempt=number))
+        if batch.rows:
+            await self.commit(batch)
+
+    async def _fire(self, key: tuple[str, ...]) -> None:
+        try:
+            entry = await self.book.load(key[0])
+            if len(key) == 1:
+                await self._fire_run(entry)
+            else:
+                await self._fire_attempt(entry, key[1])
+        except StorageError:
+            log.warning("a timer of run %s could not be taken", key[0], exc_info=True)
+        except Exception:  # a timer must never end the wheel
+            log.exception("a timer of run %s failed", key[0])
+
+    async def _fire_run(self, entry: RunEntry) -> None:
+        now = self.clock.now()
+        run = entry.state
+        batch = Batch()
+        for (path, kind), at in sorted(run.timers.items(), key=lambda item: item[1]):
+            if at <= now and (path, kind) in run.timers:
+                self.collect(batch, entry, TimerFired(at=now, path=path, kind=kind))
+        if batch.rows:
+            await self.commit(batch)
+        else:
+            self.wheel.set((run.run_id,), min(run.timers.values(), default=None))
+
+    async def _fire_attempt(self, entry: RunEntry, path: str) -> None:
+        node = entry.state.nodes.get(path)
+        if node is not None and node.has_attempt:
+            fired = TimerFired(at=self.clock.now(), path=path, kind="attempt", attempt=node.attempt)
+            await self.record(entry, fired)
+
+    async def recover(self, living: dict[tuple[str, str], int]) -> None:
+        """Take up every open run: timers first, then the attempts that no living worker has."""
+        open_runs: list[str] = []
+        query = Query(where={"is_open": (True,)})
+        async for page in self.storage.scan(Table.RUNS, query):
+            for head in page:
+                if head.status in {"running", "pending", "success", "failed", "canceled"}:  # type: ignore[union-attr]
+                    open_runs.append(head.run_id)  # type: ignore[union-attr]
+                elif head.wake_at is not None:  # type: ignore[union-attr]
+                    self.wheel.set((head.run_id,), head.wake_at)  # type: ignore[union-attr]
+        for run_id in open_runs:
+            try:
+                entry = await self.book.load(run_id)
+            except Exception:  # noqa: BLE001 - one run that cannot be read must not keep the others down
+                log.warning("run %s cannot be recovered", run_id, exc_info=True)
+                continue
+            await self._take_up(entry, living)
+
+    async def _take_up(self, entry: RunEntry, living: dict[tuple[str, str], int]) -> None:
+        run = entry.state
+        now = self.clock.now()
+        batch = Batch()
+        for node in list(run.nodes.values()):
+            if node.has_attempt and living.get((run.run_id, node.path)) != node.attempt:
+                self.collect(batch, entry, AttemptLost(at=now, path=node.path, attempt=node.attempt))
+        if batch.rows:
+            await self.commit(batch)
+        self.wheel.set((run.run_id,), min(run.timers.values(), default=None))
+
+
+def _charges(run: RunState, at: float) -> list[Record]:
+    return [
+        LedgerRow(
+            workspace=run.started.workspace,
+            entry_id=f"charge:{run.run_id}:{path}:{attempt}",
+            at=at,
+            kind="charge",
+            amount_micros=-usage.cost_micros,
+            run_id=run.run_id,
+            path=path,
+            model=model,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+        )
+        for path, attempt, model, usage in run.charges
+    ]
+
+
+def _unavailable(error: StorageError) -> RuntimeUnavailable:
+    message = f"the runtime is recovering its store ({error.message}); try again in a moment"
+    return RuntimeUnavailable(message, {"retry_after_s": 1.0})

@@ -1,0 +1,208 @@
+"""The workers of every bundle, by pool, and who executes what.
+
+A pool begins to exist when the first item is for it. Items wait while its workers start; when they cannot be started
+because a bundle's code is missing, the items keep waiting and `problems` says what is missing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from greenroom.runtime.contracts.plan import BundleSource
+from greenroom.runtime.contracts.ports import BundleUnavailable, Clock, Spawner, WorkerLink, WorkerLost, WorkerSpec
+from greenroom.runtime.contracts.values import Json
+from greenroom.runtime.contracts.work import AttemptId, CallAnswer, Report, Scope, WorkItem
+from greenroom.runtime.host.desk import WorkerDesk
+
+RESPAWN_S = 1.0
+"""Wait before a worker that could not be started is tried again; doubles up to `MAX_RESPAWN_S`."""
+
+MAX_RESPAWN_S = 30.0
+
+log = logging.getLogger("greenroom.pools")
+
+OnReports = Callable[[tuple[Report, ...]], Awaitable[None]]
+OnLost = Callable[[list[tuple[str, str, int]]], Awaitable[None]]
+
+
+class Pools:
+    """All workers of one runtime.
+
+    Args:
+        spawner: Makes and finds workers.
+        clock: Time.
+        sizes: Workers per pool name; `default` for the others.
+        models: Providers for agents.
+        max_threads: Synchronous bodies at once, per worker.
+    """
+
+    def __init__(
+        self, spawner: Spawner, clock: Clock, *, sizes: dict[str, int], models: dict[str, Json], max_threads: int
+    ) -> None:
+        self._spawner = spawner
+        self._clock = clock
+        self._sizes = sizes
+        self._models = models
+        self._max_threads = max_threads
+        self._epoch = 0
+        self._desks: dict[tuple[str, str], list[WorkerDesk]] = {}
+        self._waiting: dict[tuple[str, str], list[tuple[Scope, WorkItem]]] = {}
+        self._sources: dict[str, BundleSource] = {}
+        self._starting: dict[tuple[str, str], int] = {}
+        self._holders: dict[tuple[str, str], WorkerDesk] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._on_reports: OnReports | None = None
+        self._on_lost: OnLost | None = None
+        self.problems: dict[str, str] = {}
+
+    async def open(self, epoch: int, on_reports: OnReports, on_lost: OnLost) -> dict[tuple[str, str], int]:
+        """Take over the living workers; return the attempts they have: (run, path) to attempt number."""
+        self._epoch, self._on_reports, self._on_lost = epoch, on_reports, on_lost
+        living: dict[tuple[str, str], int] = {}
+        for link in await self._spawner.adopt():
+            desk = self._desk(link)
+            try:
+                reports = await desk.attach()
+            except WorkerLost:
+                continue
+            self._desks.setdefault((link.bundle, link.pool), []).append(desk)
+            living.update(desk.running)
+            for report in reports:
+                attempt = getattr(report, "attempt", 0)
+                living.setdefault((report.run_id, report.path), attempt)
+            for place in desk.running:
+                self._holders[place] = desk
+        return living
+
+    def know(self, bundle: str, source: BundleSource) -> None:
+        """Note where a bundle's code comes from; start what waited for it."""
+        self._sources[bundle] = source
+        self.problems.pop(bundle, None)
+        for place in list(self._waiting):
+            if place[0] == bundle:
+                self._ensure(place)
+
+    def prestart(self, bundle: str, pools: tuple[str, ...]) -> None:
+        """Start workers now, so that the first run does not wait for them."""
+        for pool in pools:
+            self._ensure((bundle, pool))
+
+    def dispatch(self, pool: str, scope: Scope, item: WorkItem) -> None:
+        """Give an item to the least busy worker of its pool."""
+        place = (item.bundle, pool)
+        desks = self._desks.get(place)
+        if not desks:
+            self._waiting.setdefault(place, []).append((scope, item))
+            self._ensure(place)
+            return
+        desk = desks[0] if len(desks) == 1 else min(desks, key=lambda desk: desk.load)
+        self._holders[scope.run_id, item.path] = desk
+        desk.give(scope, item)
+
+    def cancel(self, attempt: AttemptId) -> None:
+        """Stop an attempt, wherever it is."""
+        desk = self._holders.pop((attempt.run_id, attempt.path), None)
+        if desk is not None:
+            desk.cancel(attempt)
+            return
+        for items in self._waiting.values():
+            items[:] = [
+                (scope, item)
+                for scope, item in items
+                if (scope.run_id, item.path, item.attempt) != (attempt.run_id, attempt.path, attempt.attempt)
+            ]
+
+    def answer(self, answer: CallAnswer) -> None:
+        """Give a body the answer it waits for."""
+        desk = self._holders.get((answer.run_id, answer.path))
+        if desk is not None:
+            desk.answer(answer)
+
+    def forget(self, run_id: str, path: str) -> None:
+        """Forget who executed an attempt that has ended."""
+        self._holders.pop((run_id, path), None)
+
+    def describe(self) -> list[dict[str, Json]]:
+        """Return every worker with its load, for people."""
+        return [
+            {"name": desk.link.name, "pool": pool, "bundle": bundle, "load": desk.load}
+            for (bundle, pool), desks in self._desks.items()
+            for desk in desks
+        ]
+
+    async def close(self, *, stop_workers: bool) -> None:
+        """Stop talking to workers; end them too, if asked."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        desks = [desk for desks in self._desks.values() for desk in desks]
+        await asyncio.gather(*(desk.close() for desk in desks))
+        if stop_workers:
+            await asyncio.gather(*(desk.link.stop() for desk in desks), return_exceptions=True)
+        self._desks.clear()
+
+    def _ensure(self, place: tuple[str, str]) -> None:
+        bundle, pool = place
+        if bundle not in self._sources:
+            self.problems[bundle] = f"the code of bundle {bundle} is not known to this runtime; connect with its app"
+            return
+        size = self._sizes.get(pool, self._sizes.get("default", 1))
+        missing = size - len(self._desks.get(place, ())) - self._starting.get(place, 0)
+        for number in range(missing):
+            self._starting[place] = self._starting.get(place, 0) + 1
+            task = asyncio.create_task(self._spawn(place, number), name=f"spawn {pool} {number}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _spawn(self, place: tuple[str, str], number: int) -> None:
+        bundle, pool = place
+        wait_s = RESPAWN_S
+        try:
+            while True:
+                spec = WorkerSpec(
+                    pool=pool,
+                    bundle=bundle,
+                    number=number,
+                    source=self._sources[bundle],
+                    models=self._models,
+                    max_threads=self._max_threads,
+                )
+                try:
+                    desk = self._desk(await self._spawner.spawn(spec))
+                    await desk.attach()
+                except BundleUnavailable as error:
+                    self.problems[bundle] = str(error)
+                    log.warning("bundle %s cannot be loaded: %s", bundle, error)
+                    return
+                except WorkerLost as error:
+                    log.warning("a worker for %s died while starting: %s", place, error)
+                    await self._clock.sleep_until(self._clock.now() + wait_s)
+                    wait_s = min(MAX_RESPAWN_S, wait_s * 2)
+                    continue
+                break
+        finally:
+            self._starting[place] -= 1
+        self.problems.pop(bundle, None)
+        self._desks.setdefault(place, []).append(desk)
+        for scope, item in self._waiting.pop(place, []):
+            self.dispatch(pool, scope, item)
+
+    def _desk(self, link: WorkerLink) -> WorkerDesk:
+        return WorkerDesk(link, self._epoch, self._reported, self._worker_lost)
+
+    async def _reported(self, _desk: WorkerDesk, reports: tuple[Report, ...]) -> None:
+        if self._on_reports is not None:
+            await self._on_reports(reports)
+
+    async def _worker_lost(self, desk: WorkerDesk) -> None:
+        place = (desk.link.bundle, desk.link.pool)
+        log.warning("worker %s died with %d attempts", desk.link.name, desk.load)
+        desks = self._desks.get(place, [])
+        if desk in desks:
+            desks.remove(desk)
+        lost = [(run_id, path, attempt) for (run_id, path), attempt in desk.running.items()]
+        for run_id, path, _ in lost:
+            self._holders.pop((run_id, path), None)
+        self._ensure(place)
+        if self._on_lost is not None:
+            await self._on_lost(lost)

@@ -1,0 +1,201 @@
+"""The requests a runtime takes, as msgpack crosses the actor's border. Unknown fields are ignored, wrong ones refused."""
+
+from typing import Literal
+
+import msgspec
+
+from greenroom.runtime.contracts.plan import BundleSource
+from greenroom.runtime.contracts.values import Json
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    workspace: str = "default"
+
+
+class Register(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="register"):
+    """Make an app's definitions the newest bundle."""
+
+    plan: bytes
+    source: BundleSource
+
+
+class Describe(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="describe"):
+    """Return the plans of the newest bundle."""
+
+
+class Start(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="start"):
+    """Start a workflow, an agent or a tool."""
+
+    kind: Literal["workflow", "agent", "tool"]
+    target: str
+    input: Json = None
+    key: str | None = None
+    run_id: str | None = None
+    resource_id: str | None = None
+    request_context: dict[str, Json] = {}
+    state: dict[str, Json] = {}
+    thread_id: str | None = None
+    options: dict[str, Json] = {}
+    single_step: bool = False
+    trace_id: str = ""
+    parent_span_id: str = ""
+
+
+class Get(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="get"):
+    """Return a run as it stands."""
+
+    run_id: str
+
+
+class Wait(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="wait"):
+    """Return a run when it is finished or parked, or None after `timeout_s`."""
+
+    run_id: str
+    timeout_s: float = 30.0
+
+
+class Poll(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="poll"):
+    """Return a run's events behind a cursor, waiting up to `timeout_s` for the next."""
+
+    run_id: str
+    cursor: str = ""
+    after: int = 0
+    timeout_s: float = 20.0
+
+
+class Resume(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="resume"):
+    """Resume a suspended step."""
+
+    run_id: str
+    step: str | None = None
+    data: Json = None
+    label: str | None = None
+    index: int | None = None
+    key: str | None = None
+    request_context: dict[str, Json] = {}
+
+
+class Settle(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="settle"):
+    """Approve or decline a tool call that waits."""
+
+    run_id: str
+    tool_call_id: str
+    approved: bool
+    arguments: Json = None
+    args_hash: str | None = None
+    reason: str = ""
+
+
+class Signal(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):
+    """Send a signal to a run."""
+
+    run_id: str
+    name: str
+    payload: Json = None
+    key: str | None = None
+
+
+class Cancel(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="cancel"):
+    """Cancel a run."""
+
+    run_id: str
+    reason: str = ""
+
+
+class Advance(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="advance"):
+    """Let a run that goes step by step take its next step."""
+
+    run_id: str
+
+
+class ListRuns(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="list_runs"):
+    """List runs, newest first."""
+
+    workflow: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    resource_id: str | None = None
+    roots: bool = False
+    limit: int = 50
+    cursor: str | None = None
+
+
+class Status(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="status"):
+    """Return how the runtime is."""
+
+
+class Balance(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="balance"):
+    """Return a workspace's balance."""
+
+
+class LedgerEntries(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="ledger_entries"):
+    """List money movements."""
+
+    run_id: str | None = None
+    limit: int = 100
+
+
+class Grant(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="grant"):
+    """Give a workspace credit."""
+
+    amount_micros: int
+    key: str
+
+
+class ListThreads(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="list_threads"):
+    """List conversations, newest first."""
+
+    resource_id: str | None = None
+    limit: int = 50
+
+
+class GetThread(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="get_thread"):
+    """Return a conversation and its messages."""
+
+    thread_id: str
+    limit: int = 100
+
+
+class PutThread(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="put_thread"):
+    """Create or change a conversation."""
+
+    thread_id: str | None = None
+    resource_id: str | None = None
+    title: str | None = None
+    metadata: dict[str, Json] | None = None
+    delete: bool = False
+
+
+class Close(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="close"):
+    """Flush and let go of the store; end the workers if asked."""
+
+    stop_workers: bool = True
+
+
+class Flush(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="flush"):
+    """Bring everything acknowledged into Parquet."""
+
+
+Request = (
+    Register
+    | Describe
+    | Start
+    | Get
+    | Wait
+    | Poll
+    | Resume
+    | Settle
+    | Signal
+    | Cancel
+    | Advance
+    | ListRuns
+    | Status
+    | Balance
+    | LedgerEntries
+    | Grant
+    | ListThreads
+    | GetThread
+    | PutThread
+    | Close
+    | Flush
+)
