@@ -15,13 +15,15 @@ class Body:
 
     Attributes:
         key: Its code key.
+        title: How messages call it, such as `step 'outline'`.
         function: The user's function, or for a stateful tool the class.
-        takes_context: Whether it has a second parameter for the context (for a tool: a parameter annotated with a
-            context, named `context_parameter`).
+        takes_value: Whether it has a parameter for the value.
+        takes_context: Whether it has a parameter for the context.
+        context_parameter: Name to pass the context by; None passes it by position, after the value.
         is_async: Whether calling it gives an awaitable.
         expands: The value is a JSON object whose fields are the function's keyword arguments (tools).
         input_type: Type to validate the value into (a model, a list of models …); None hands over JSON.
-            For an expanding body: type by parameter name.
+            For an expanding body: a model whose fields are the function's parameters.
         output_type: Type to validate what it returns; None takes it as it is.
         run_input_type: Type of the workflow's input, for `ctx.input`; None gives JSON.
         resume_type: Type of resume data; None gives JSON.
@@ -33,6 +35,8 @@ class Body:
 
     key: str
     function: Callable[..., Any]
+    title: str = ""
+    takes_value: bool = True
     takes_context: bool = False
     context_parameter: str | None = None
     is_async: bool = False

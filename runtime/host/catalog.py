@@ -1,0 +1,105 @@
+"""The definitions a runtime knows: bundles, newest first, and where their code comes from."""
+
+import msgspec
+
+from greenroom.runtime.contracts.errors import InvalidInput, NotFound
+from greenroom.runtime.contracts.plan import AgentPlan, BundlePlan, BundleSource, Schema, ToolPlan, WorkflowPlan
+from greenroom.runtime.contracts.records import BundleRow, Table
+from greenroom.runtime.contracts.storage import Query
+from greenroom.runtime.contracts.values import Json
+from greenroom.runtime.host.engine import Engine
+from greenroom.runtime.host.requests import Register
+
+_plans = msgspec.msgpack.Decoder(BundlePlan)
+
+Plan = WorkflowPlan | AgentPlan | ToolPlan
+
+
+class Catalog:
+    """Bundles by id; the newest is looked at first."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._order: list[str] = []
+
+    async def load(self) -> None:
+        """Read the bundles of the store."""
+        async for page in self._engine.storage.scan(Table.BUNDLES, Query()):
+            for row in page:
+                assert isinstance(row, BundleRow)  # noqa: S101 - the table holds nothing else
+                self._engine.bundles[row.bundle] = _plans.decode(row.plan)
+                self._order.insert(0, row.bundle)
+                if row.target is not None:
+                    source = BundleSource(target=row.target, search_path=row.search_path)
+                    self._engine.pools.know(row.bundle, source)
+
+    async def register(self, request: Register) -> dict[str, Json]:
+        """Make a bundle the newest; the same definitions again change nothing."""
+        plan = _plans.decode(request.plan)
+        is_new = not self._order or self._order[0] != plan.id
+        if is_new:
+            row = BundleRow(
+                bundle=plan.id,
+                plan=request.plan,
+                created_at=self._engine.clock.now(),
+                target=request.source.target,
+                search_path=request.source.search_path,
+            )
+            await self._engine.storage.append([row])
+            if plan.id in self._order:
+                self._order.remove(plan.id)
+            self._order.insert(0, plan.id)
+        self._engine.bundles.setdefault(plan.id, plan)
+        self._engine.pools.know(plan.id, request.source)
+        self._engine.pools.prestart(plan.id, ("steps", "agents") if plan.agents else ("steps",))
+        return {"bundle": plan.id, "is_new": is_new}
+
+    @property
+    def newest(self) -> str | None:
+        """Id of the newest bundle."""
+        return self._order[0] if self._order else None
+
+    def find(self, kind: str, target: str) -> tuple[str, Plan]:
+        """Return the newest bundle that has a definition, and its plan.
+
+        Raises:
+            NotFound: No bundle has it; the message lists what there is.
+        """
+        for bundle_id in self._order:
+            plan = self._table(bundle_id, kind).get(target)
+            if plan is not None:
+                return bundle_id, plan
+        known = sorted(self._table(self._order[0], kind)) if self._order else []
+        message = f"there is no {kind} {target!r}; there are: {', '.join(known) or 'none'}"
+        raise NotFound(message, {"kind": kind, "id": target, "known": known})
+
+    def _table(self, bundle_id: str, kind: str) -> dict[str, Plan]:
+        bundle = self._engine.bundles[bundle_id]
+        tables: dict[str, dict[str, Plan]] = {
+            "workflow": dict(bundle.workflows),
+            "agent": dict(bundle.agents),
+            "tool": dict(bundle.tools),
+        }
+        return tables[kind]
+
+    def describe(self) -> dict[str, Json]:
+        """Return the plans of the newest bundle as JSON."""
+        if self.newest is None:
+            return {"bundle": None, "workflows": {}, "agents": {}, "tools": {}}
+        bundle = self._engine.bundles[self.newest]
+        described: dict[str, Json] = msgspec.to_builtins(bundle)
+        return {"workflows": {}, "agents": {}, "tools": {}} | described | {"bundle": bundle.id}
+
+    def checked(self, what: str, schema: Schema | None, value: Json) -> Json:
+        """Return a value with defaults applied.
+
+        Raises:
+            InvalidInput: It does not fit; every wrong field is listed.
+        """
+        if schema is None:
+            return value
+        try:
+            return self._engine.check(schema, value)
+        except InvalidInput as error:
+            message = f"invalid {what}: {error.message}"
+            raise InvalidInput(message, error.facts) from None

@@ -1,0 +1,252 @@
+"""The host: one runtime in one process. The Ray actor wraps it; tests drive it as it is.
+
+`open` takes the store and the workers over and brings every open run back; `handle` answers one request. While it
+recovers, requests wait; when the store fails, it starts over from what is durable.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+from greenroom.runtime.contracts.errors import Fenced, GreenroomError, RuntimeUnavailable, StorageError
+from greenroom.runtime.contracts.ports import Clock, Ids, Spawner
+from greenroom.runtime.contracts.storage import Storage
+from greenroom.runtime.contracts.values import Json
+from greenroom.runtime.core.state import Check
+from greenroom.runtime.host import requests
+from greenroom.runtime.host.accounts import Accounts
+from greenroom.runtime.host.catalog import Catalog
+from greenroom.runtime.host.engine import Engine
+from greenroom.runtime.host.pools import Pools
+from greenroom.runtime.host.reading import Reading
+from greenroom.runtime.host.requests import Request
+from greenroom.runtime.host.starting import Starter
+from greenroom.runtime.host.steering import Steering
+
+OPEN_WAIT_S = 30.0
+"""How long a request waits for a runtime that is coming up."""
+
+REOPEN_S = 0.5
+MAX_REOPEN_S = 10.0
+
+log = logging.getLogger("greenroom.host")
+
+OpenStorage = Callable[[], Awaitable[Storage]]
+
+
+class Host:
+    """One runtime.
+
+    Args:
+        open_storage: Opens the store; called again when the store failed.
+        spawner: Makes and finds workers.
+        clock: Time.
+        ids: Fresh ids.
+        check: Checks JSON Schemas.
+        pool_sizes: Workers per pool, `default` for those not named.
+        models: Providers by name, for agents.
+        max_threads: Synchronous bodies at once, per worker.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_storage: OpenStorage,
+        spawner: Spawner,
+        clock: Clock,
+        ids: Ids,
+        check: Check,
+        pool_sizes: dict[str, int] | None = None,
+        models: dict[str, Json] | None = None,
+        max_threads: int = 16,
+    ) -> None:
+        self._open_storage = open_storage
+        self._spawner = spawner
+        self._clock = clock
+        self._ids = ids
+        self._check = check
+        self._pool_sizes = pool_sizes or {"default": 2}
+        self._models = models or {}
+        self._max_threads = max_threads
+        self._engine: Engine | None = None
+        self._ready = asyncio.Event()
+        self._refusal: GreenroomError | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self.started_at = clock.now()
+        self.recoveries = 0
+
+    def start(self) -> None:
+        """Begin to open the store in the background; requests wait for it."""
+        self._keeper = asyncio.create_task(self._keep(), name="keeper")
+
+    async def _keep(self) -> None:
+        """Open, and open again whenever the store fails; stop for good when another runtime took over."""
+        wait_s = REOPEN_S
+        while not self._is_closed:
+            try:
+                await self._open()
+            except StorageError as error:
+                log.error("the store cannot be opened: %s", error)  # noqa: TRY400 - the message says it all
+                self._refusal = error
+                self._ready.set()
+                if not error.retryable and self.recoveries == 0:
+                    return
+                await self._clock.sleep_until(self._clock.now() + wait_s)
+                wait_s = min(MAX_REOPEN_S, wait_s * 2)
+                continue
+            wait_s = REOPEN_S
+            self.recoveries += 1
+            self._refusal = None
+            self._ready.set()
+            assert self._engine is not None  # noqa: S101 - _open made it
+            engine = self._engine
+            await engine.on_failure.wait()
+            self._ready.clear()
+            await self._shut(engine, stop_workers=False)
+            if isinstance(engine.failure, Fenced):
+                self._refusal = engine.failure
+                self._ready.set()
+                return
+
+    async def _open(self) -> None:
+        storage = await self._open_storage()
+        pools = Pools(
+            self._spawner, self._clock, sizes=self._pool_sizes, models=self._models, max_threads=self._max_threads
+        )
+        engine = Engine(storage, pools, self._clock, self._ids, self._check, secrets.token_hex(4))
+        catalog = Catalog(engine)
+        try:
+            await catalog.load()
+            living = await pools.open(storage.health().epoch, engine.reported, engine.lost)
+            await engine.recover(living)
+        except BaseException:
+            await pools.close(stop_workers=False)
+            await storage.close()
+            raise
+        engine.wheel.start()
+        starter = Starter(engine, catalog)
+        self._engine = engine
+        self._catalog = catalog
+        self._starter = starter
+        self._steering = Steering(engine, catalog, starter)
+        self._reading = Reading(engine)
+        self._accounts = Accounts(engine)
+
+    async def _shut(self, engine: Engine, *, stop_workers: bool) -> None:
+        await engine.wheel.stop()
+        await engine.pools.close(stop_workers=stop_workers)
+        try:
+            await engine.storage.close()
+        except StorageError as error:
+            log.warning("the store could not be closed cleanly: %s", error)
+
+    async def close(self, *, stop_workers: bool = True) -> None:
+        """Flush, let go of the store, and end the workers."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._engine is not None:
+            await self._shut(self._engine, stop_workers=stop_workers)
+        self._refusal = RuntimeUnavailable("this runtime has been shut down")
+        self._ready.set()
+
+    async def handle(self, request: Request) -> Json:
+        """Answer one request.
+
+        Raises:
+            GreenroomError: Whatever the request led to.
+        """
+        if not self._ready.is_set():
+            if isinstance(request, requests.Status):
+                return {"state": "recovering", "recoveries": self.recoveries}
+            try:
+                async with asyncio.timeout(OPEN_WAIT_S):
+                    await self._ready.wait()
+            except TimeoutError:
+                message = "the runtime is still recovering; try again in a moment"
+                raise RuntimeUnavailable(message, {"retry_after_s": 2.0}) from None
+        if self._refusal is not None:
+            raise self._refusal
+        return await self._dispatch(request)
+
+    async def _dispatch(self, request: Request) -> Json:  # noqa: C901, PLR0911, PLR0912 - one arm for each request
+        match request:
+            case requests.Start():
+                return await self._starter.start(request)
+            case requests.Get():
+                return await self._reading.get(request)
+            case requests.Wait():
+                return await self._reading.wait(request)
+            case requests.Poll():
+                return await self._reading.poll(request)
+            case requests.ListRuns():
+                return await self._reading.list_runs(request)
+            case requests.Resume():
+                return await self._steering.resume(request)
+            case requests.Settle():
+                return await self._steering.settle(request)
+            case requests.Signal():
+                return await self._steering.signal(request)
+            case requests.Cancel():
+                return await self._steering.cancel(request)
+            case requests.Advance():
+                return await self._steering.advance(request)
+            case requests.Register():
+                return await self._catalog.register(request)
+            case requests.Describe():
+                return self._catalog.describe()
+            case requests.Balance():
+                return await self._accounts.balance(request)
+            case requests.LedgerEntries():
+                return await self._accounts.entries(request)
+            case requests.Grant():
+                return await self._accounts.grant(request)
+            case requests.ListThreads():
+                return await self._accounts.list_threads(request)
+            case requests.GetThread():
+                return await self._accounts.get_thread(request)
+            case requests.PutThread():
+                return await self._accounts.put_thread(request)
+            case requests.Status():
+                return self.status()
+            case requests.Flush():
+                await self._running().storage.flush()
+                return {}
+            case requests.Close():
+                await self.close(stop_workers=request.stop_workers)
+                return {}
+            case _:
+                assert_never(request)
+
+    def _running(self) -> Engine:
+        assert self._engine is not None  # noqa: S101 - requests wait until it is there
+        return self._engine
+
+    def status(self) -> dict[str, Json]:
+        """Return how the runtime is."""
+        engine = self._running()
+        health = engine.storage.health()
+        return {
+            "state": "running",
+            "started_at": self.started_at,
+            "recoveries": self.recoveries,
+            "bundle": self._catalog.newest,
+            "runs_in_memory": len(engine.book),
+            "timers": len(engine.wheel),
+            "stale_results": engine.stale_results,
+            "workers": engine.pools.describe(),
+            "problems": dict(engine.pools.problems),
+            "storage": {
+                "url": health.url,
+                "epoch": health.epoch,
+                "is_writable": health.is_writable,
+                "error": health.error,
+                "figures": health.figures,
+            },
+        }
