@@ -32,7 +32,7 @@ class Delivery:
         fault: what goes wrong on the way, if anything.
         sleep: waits; injected, so that tests need not.
         closing: set when the server stops.
-        on_end: told once how it ended.
+        on_end: told how it ended; only the first word counts.
     """
 
     def __init__(
@@ -54,6 +54,10 @@ class Delivery:
         self._closing = closing
         self._on_end = on_end
 
+    @property
+    def _ending(self) -> Outcome:
+        return Outcome.FAULTED if self._fault else Outcome.ANSWERED
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Delivers."""
         del scope  # says nothing that is not known already
@@ -65,7 +69,7 @@ class Delivery:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
-                outcome = Outcome.FAULTED if self._fault else Outcome.ANSWERED
+                outcome = self._ending
         finally:
             for task in tasks:
                 task.cancel()
@@ -90,13 +94,18 @@ class Delivery:
         if self._is_stream:
             await self._start(send)
             await self._send_parts(send, self._parts)
-            await _send_body(send, b"", is_last=True)
+            await self._finish(send, b"")
         else:
             delay_s = self._pace.first_token_s + self._pace.per_token_s * sum(part.tokens for part in self._parts)
             await self._wait(delay_s)
             body = b"".join(part.data for part in self._parts)
             await self._start(send, size=len(body))
-            await _send_body(send, body, is_last=True)
+            await self._finish(send, body)
+
+    async def _finish(self, send: Send, data: bytes) -> None:
+        """Sends the last part; noted as ended before, so that a client that has it all finds it so in the log."""
+        self._on_end(self._ending)
+        await send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def _send_some(self, send: Send) -> None:
         """Sends what comes before a stall or a break."""
@@ -132,8 +141,8 @@ class Delivery:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
-async def _send_body(send: Send, data: bytes, *, is_last: bool = False) -> None:
-    await send({"type": "http.response.body", "body": data, "more_body": not is_last})
+async def _send_body(send: Send, data: bytes) -> None:
+    await send({"type": "http.response.body", "body": data, "more_body": True})
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -19,6 +19,7 @@ MAX_FACT_CHARS: Final = 300
 MAX_CENTRAL_STEMS: Final = 12
 MAX_TURN: Final = 2
 LABEL_WEIGHT: Final = 0.3
+EMPTY_RESULTS: Final = ("[]", "{}", "null", '""')
 
 # Read in this order: a hit's `text` says more than its `summary`.
 TEXT_FIELDS: Final = (
@@ -63,7 +64,7 @@ def read_pool(text: str, *, origin: str, asked: str = "") -> Pool:
         origin: name of the tool; it labels sentences that carry no source of their own. Empty for a prompt.
         asked: the gist of the call's arguments.
     """
-    blocks, rest = json_blocks(text)
+    blocks, rest = json_blocks("" if text.strip() in EMPTY_RESULTS else text)
     found: list[Sentence] = []
     for block in blocks:
         found += _passages(block, {}, 0)

@@ -18,6 +18,10 @@ MARK: Final = "Rehearsal model"
 
 _ID_WORDS: Final = frozenset({"id", "identifier", "key", "number", "code", "sku"})
 _ID = re.compile(r"\b(?=[\w-]*\d)[\w-]+\b")
+_COUNTED = re.compile(
+    r"\b(?:(?:top|first|best|last)\s+\d+|\d+\s+(?=results?|hits?|documents?|passages?|sources?|sections?))\b",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(r"[\"“](?P<text>[^\"“”\n]+)[\"”]")
 
 
@@ -88,7 +92,7 @@ def text_for(spot: Spot, conversation: Conversation) -> str:
         case Family.SOURCE:
             return _source(spot, conversation)
         case Family.QUERY:
-            return " ".join(key_words(conversation.focus, MAX_QUERY_WORDS))
+            return " ".join(key_words(_COUNTED.sub(" ", conversation.focus), MAX_QUERY_WORDS))
         case Family.PLACE:
             proper = _PROPER.search(conversation.ask)
             return proper["name"] if proper else conversation.topic
@@ -126,7 +130,7 @@ def stated_value(name: str, text: str) -> str:
         return ""
     quotes = r"[\"'`“]?"
     value = r"(?P<value>[^\s\"'`”,;.?!{}\[\]][^\"'`”,;\n?!{}\[\]]{0,79})"
-    pattern = rf"(?<![\w-]){quotes}{label}{quotes}\s*(?:[:=]|\bis\b)\s*{quotes}{value}"
+    pattern = rf"(?<![\w-]){quotes}{label}{quotes}[ \t]*(?:[:=]|\bis\b)[ \t]*{quotes}{value}"
     found = re.search(pattern, text, re.IGNORECASE)
     return found["value"].strip().rstrip(".") if found else ""
 

@@ -258,7 +258,7 @@ class _Filler:
             used = conversation.evidence[:USUAL_ITEMS]
             return len({item.source for item in used} if family_of(spot) is Family.SOURCE else used)
         is_nested = spot.index is not None
-        if not is_nested and (listed := asked_items(conversation.ask) or len(conversation.items)):
+        if not is_nested and (listed := len(conversation.items) or asked_items(conversation.ask)):
             return listed
         if not is_nested and len(conversation.results) > 1 and family_of(spot) is not Family.BODY:
             return records or len(conversation.results)

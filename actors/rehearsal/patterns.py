@@ -52,10 +52,24 @@ _IN_TEXT: Final = {
     "date-time": re.compile(
         r"\b\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
     ),
+    "time": re.compile(r"\b\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"),
+    "duration": re.compile(r"\bP(?=\d|T\d)(?:\d+[YMWD])*(?:T(?:\d+[HMS])+)?\b"),
+    "ipv4": re.compile(r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|\b)){4}\b"),
     "email": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"),
     "uri": re.compile(r"\bhttps?://[^\s\"'<>)\]]+[^\s\"'<>)\].,;:!?]"),
     "uuid": re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE),
 }
+
+
+def has_format(name: str, text: str) -> bool:
+    """Tells whether a text is of a format; formats that are not known here accept everything."""
+    pattern = _IN_TEXT.get(_base_format(name))
+    return pattern is None or pattern.fullmatch(text) is not None
+
+
+def _base_format(name: str) -> str:
+    """Gives the format under which another name of it is known here."""
+    return "uuid" if name.startswith("uuid") else {"url": "uri", "idn-email": "email"}.get(name, name)
 
 
 def formatted(name: str, text: str, seed: str) -> str | None:
@@ -66,7 +80,7 @@ def formatted(name: str, text: str, seed: str) -> str | None:
         text: where to look for one first.
         seed: identifiers are made from it.
     """
-    pattern = _IN_TEXT.get("uri" if name == "url" else name)
+    pattern = _IN_TEXT.get(_base_format(name)) if name in _FORMATS or name == "uuid" else None
     if pattern and (found := pattern.search(text)):
         return found.group()
     if name.startswith("uuid"):

@@ -7,14 +7,19 @@ import json
 from functools import lru_cache
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
 
+from greenroom.actors.rehearsal.patterns import has_format
 from greenroom.actors.rehearsal.request import Json
 
 MAX_REFERENCES: Final = 32
 MAX_CACHED_SCHEMAS: Final = 256
+
+CHECKED_FORMATS: Final = (
+    "date date-time time duration email idn-email uri url uuid uuid1 uuid3 uuid4 uuid5 ipv4".split()
+)
 
 _LOWER_BOUNDS: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER_BOUNDS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
@@ -89,6 +94,16 @@ class Schema:
         return target
 
 
+def _format_checker() -> FormatChecker:
+    checker = FormatChecker(formats=())
+    for name in CHECKED_FORMATS:
+        checker.checks(name)(lambda value, name=name: not isinstance(value, str) or has_format(name, value))
+    return checker
+
+
+_FORMATS: Final = _format_checker()
+
+
 @lru_cache(maxsize=MAX_CACHED_SCHEMAS)
 def _validator(text: str) -> Any:
     root = json.loads(text)
@@ -96,7 +111,7 @@ def _validator(text: str) -> Any:
         Draft202012Validator.check_schema(root)
     except SchemaError as problem:
         raise UnsatisfiableSchema(f"not a JSON Schema: {problem.message} at {problem.json_path}") from None
-    return Draft202012Validator(root)
+    return Draft202012Validator(root, format_checker=_FORMATS)
 
 
 def merge(first: Json, second: Json) -> dict[str, Json]:

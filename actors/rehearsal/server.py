@@ -77,6 +77,11 @@ class RehearsalServer:
         """The last model requests, oldest first."""
         return self._log.items
 
+    def reset(self) -> None:
+        """Forgets the script and the requests, so that one server can serve several tests."""
+        self.script.clear()
+        self._log.clear()
+
     def start(self, port: int = 0) -> str:
         """Serves from a daemon thread with its own event loop; gives the base URL once it answers.
 

@@ -39,7 +39,6 @@ _DELEGATE: Final = _kind(
     "agent assign ask assistant delegate expert handoff researcher specialist subagent worker writer"
 )
 _KINDS: Final = (
-    _LOOK_UP,
     _DELEGATE,
     _kind("cover draw illustrate illustration image paint photo picture render sketch"),
     _kind("audit check lint validate validation verify"),
@@ -163,5 +162,5 @@ def fitness(tool: FunctionSpec, conversation: Conversation) -> float:
     looks_up, delegates = bool(_LOOK_UP & (name | description)), bool(_DELEGATE & (name | description))
     if _mention(tool).search(conversation.instructions):
         score += INSTRUCTED_WEIGHT + (LOOK_UP_WEIGHT if looks_up or delegates else 0.0)
-    score += LOOK_UP_WEIGHT if looks_up else 0.0
+    score += LOOK_UP_WEIGHT * (1 + bool(_LOOK_UP & asked)) if looks_up else 0.0
     return score + (DELEGATE_WEIGHT * (1 + (len(conversation.items) > 1) * 4) if delegates else 0.0)

@@ -28,10 +28,10 @@ STOP_WORDS: Final = frozenset(
 # Words that say what to do with a request rather than what it is about: kept out of topics and queries.
 INSTRUCTION_WORDS: Final = frozenset(
     """answer brief briefly bullet call called cite delegate describe detail details detailed draft explain explicitly
-    find first following give given gives help item items information json key list long look make name need needs
+    find first following give given gives help hit item items information json key list long look make name need needs
     outline paragraph plan please points produce provide question quote reply report request research researcher
-    response return search second section sections sentence sentences short show step summarise summarize summary tell
-    tool tools topic topics try use using want word words work worker write""".split()
+    response result return search second section sections sentence sentences short show step summarise summarize
+    summary tell tool tools topic topics try use using want word words work worker write""".split()
 )
 
 NUMBER_WORDS: Final = {

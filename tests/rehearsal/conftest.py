@@ -1,4 +1,4 @@
-"""What tests of rehearsal share: a server of their own and the real client, which must not retry by itself."""
+"""What tests of rehearsal share: a server that forgets between tests, and the real client without retries."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -8,10 +8,16 @@ from openai import AsyncOpenAI
 from greenroom.actors.rehearsal.server import RehearsalServer
 
 
-@pytest.fixture
-def server() -> Iterator[RehearsalServer]:
+@pytest.fixture(scope="session")
+def stage() -> Iterator[RehearsalServer]:
     with RehearsalServer(now=lambda: 1_700_000_000.0) as running:
         yield running
+
+
+@pytest.fixture
+def server(stage: RehearsalServer) -> RehearsalServer:
+    stage.reset()
+    return stage
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ async def test_material_is_condensed_to_what_fits(client: AsyncOpenAI) -> None:
 
 
 async def test_a_list_has_as_many_items_as_asked(client: AsyncOpenAI) -> None:
-    """"Plan 4 sections" gives four different items about the request."""
+    """A plan of 4 sections has four different items about the request."""
     reply = await client.chat.completions.create(
         model="rehearsal", messages=[{"role": "user", "content": "Plan 4 sections about night trains and ferries."}]
     )

@@ -10,7 +10,10 @@ from greenroom.actors.rehearsal.server import RehearsalServer
 
 ASK = {"role": "user", "content": "x"}
 CALLED = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f"}}]}
-FORMAT = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "integer", "minimum": 3, "maximum": 1}}}
+FORMAT = {
+    "type": "json_schema",
+    "json_schema": {"name": "x", "schema": {"type": "integer", "minimum": 3, "maximum": 1}},
+}
 
 
 def post(server: RehearsalServer, path: str, body: Any) -> httpx.Response:
