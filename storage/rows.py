@@ -36,7 +36,7 @@ class Rows:
         self._rows: dict[Key, Row] = {}
         self._siblings: dict[Key, dict[Key, Row]] = {}  # by the key without its last field: a run's journal, a thread
         self._sorted: list[tuple[Key, Key, Record]] = []
-        self._unsorted: list[Record] = []
+        self._unsorted: dict[Key, Record] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -51,7 +51,7 @@ class Rows:
             if siblings is None:
                 siblings = self._siblings[key[:-1]] = {}
             siblings[key] = row
-        self._unsorted.append(record)
+        self._unsorted[key] = record
 
     def get(self, key: Key) -> Record | None:
         """Return the record with this key, or None."""
@@ -92,9 +92,9 @@ class Rows:
             # A sorted run and a few newcomers: the sort is close to one pass. No two current rows share a position, so
             # records themselves are never compared.
             self._sorted = [item for item in self._sorted if self._is_current(item[2])]
-            self._sorted.extend((*position(record), record) for record in self._unsorted if self._is_current(record))
+            self._sorted.extend((*position(record), record) for record in self._unsorted.values())
             self._sorted.sort()
-            self._unsorted = []
+            self._unsorted = {}
         found = self._sorted
         if query.reverse:
             stop = len(found) if query.after is None else bisect_left(found, query.after, key=lambda item: item[0])

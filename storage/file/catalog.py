@@ -1,0 +1,51 @@
+"""The parts of the store at one moment, as the newest manifest lists them. A value: a change makes a new one."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from greenroom.runtime.contracts.records import Key, Table
+from greenroom.storage.file.cache import Cache
+from greenroom.storage.file.manifest import Manifest
+from greenroom.storage.file.part import Part
+
+
+class Catalog:
+    """A manifest and its parts, open for reading.
+
+    Args:
+        before: The catalog this one follows; parts that both list are shared.
+    """
+
+    def __init__(self, root: Path, manifest: Manifest, cache: Cache, before: "Catalog | None" = None) -> None:
+        self.manifest = manifest
+        known = {part.info.path: part for part in before.all_parts()} if before else {}
+        self._parts: dict[Table, tuple[Part, ...]] = {
+            table: tuple(known.get(info.path) or Part(root, table, info, cache) for info in manifest.parts(table))
+            for table in Table
+        }
+
+    def parts(self, table: Table) -> tuple[Part, ...]:
+        """Return the parts of this table, oldest records first."""
+        return self._parts[table]
+
+    def parts_with(self, table: Table, prefix: Key) -> list[Part]:
+        """Return those that may hold keys with this prefix, oldest records first."""
+        return [part for part in self._parts[table] if not prefix or part.may_hold(prefix)]
+
+    def all_parts(self) -> Iterator[Part]:
+        """Walk the parts of every table."""
+        for parts in self._parts.values():
+            yield from parts
+
+
+@contextmanager
+def pinned(parts: Sequence[Part]) -> Iterator[None]:
+    """Keep the files of these parts on the disk meanwhile. Called on the event loop only."""
+    for part in parts:
+        part.pins += 1
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.pins -= 1

@@ -1,0 +1,116 @@
+"""Records as Arrow columns and back: one typed column per field, and `seq`, the store-wide number of the record."""
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from greenroom.runtime.contracts.records import RECORD_TYPES, Record, Table
+from greenroom.storage.field import Field, FieldKind, fields_of
+from greenroom.storage.rows import Row
+
+SEQ: Final = "seq"
+_SLICE_ROWS: Final = 512
+_MICROS: Final = 1_000_000
+
+# Large offsets, so that no merge of big values overflows; in the file they are the same as the small ones.
+_TYPES: Final[dict[FieldKind, pa.DataType]] = {
+    FieldKind.TEXT: pa.large_string(),
+    FieldKind.INTEGER: pa.int64(),
+    FieldKind.NUMBER: pa.float64(),
+    FieldKind.TIME: pa.timestamp("us", tz="UTC"),
+    FieldKind.FLAG: pa.bool_(),
+    FieldKind.BYTES: pa.large_binary(),
+    FieldKind.JSON: pa.large_string(),
+}
+
+
+@cache
+def schema_of(table: Table) -> pa.Schema:
+    """Return the columns of this table's parts."""
+    columns = [(field.name, _TYPES[field.kind]) for field in fields_of(RECORD_TYPES[table])]
+    return pa.schema([(SEQ, pa.int64()), *columns])
+
+
+def to_arrow(table: Table, rows: Sequence[Row]) -> pa.Table:
+    """Return the rows as columns.
+
+    Works in slices and lets other threads run in between, so that a flush does not hold up the event loop.
+    """
+    return pa.Table.from_batches(list(_batches(table, rows)), schema_of(table))
+
+
+def to_records(table: Table, columns: pa.Table) -> list[Record]:
+    """Return the records of these rows, equal to those that were appended."""
+    kind: Any = RECORD_TYPES[table]
+    known = [field for field in fields_of(kind) if field.name in columns.column_names]
+    names = [field.name for field in known]
+    values = (_from_column(field, columns.column(field.name)) for field in known)
+    return [kind(**dict(zip(names, row, strict=True))) for row in zip(*values, strict=True)]
+
+
+def conform(table: Table, columns: pa.Table) -> pa.Table:
+    """Return the rows of an older part with the columns of today, new fields at their defaults."""
+    schema = schema_of(table)
+    if columns.schema.names == schema.names:
+        return columns
+    defaults = {field.name: field.default for field in msgspec.structs.fields(RECORD_TYPES[table])}
+    arrays = []
+    for field in fields_of(RECORD_TYPES[table]):
+        if field.name in columns.column_names:
+            arrays.append(columns.column(field.name))
+        else:
+            default = defaults[field.name]
+            value = None if default is msgspec.NODEFAULT else default
+            arrays.append(_to_column(field, [value] * columns.num_rows))
+    return pa.table([columns.column(SEQ), *arrays], schema=schema)
+
+
+def _batches(table: Table, rows: Sequence[Row]) -> Iterator[pa.RecordBatch]:
+    schema = schema_of(table)
+    fields = fields_of(RECORD_TYPES[table])
+    rest = iter(rows)
+    while piece := list(islice(rest, _SLICE_ROWS)):
+        values = zip(*(msgspec.structs.astuple(row.record) for row in piece), strict=True)
+        arrays = [pa.array([row.seq for row in piece], pa.int64())]
+        arrays += [_to_column(field, column) for field, column in zip(fields, values, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        time.sleep(0)  # gives the interpreter to whoever waits for it
+
+
+def _to_column(field: Field, values: Sequence[Any]) -> pa.Array:
+    if field.kind is FieldKind.TIME:
+        return _to_timestamps(pa.array(values, pa.float64()))
+    if field.kind is FieldKind.JSON:
+        values = [None if value is None else msgspec.json.encode(value).decode() for value in values]
+    return pa.array(values, _TYPES[field.kind])
+
+
+def _from_column(field: Field, column: pa.ChunkedArray) -> list[Any]:
+    if field.kind is FieldKind.TIME:
+        column = _to_seconds(column)
+    values: list[Any] = column.to_pylist()
+    if field.kind is FieldKind.JSON:
+        decoded: list[Any] = [None if value is None else msgspec.json.decode(value) for value in values]
+        return [tuple(value) for value in decoded] if field.is_tuple else decoded
+    return values
+
+
+def _to_timestamps(seconds: pa.Array) -> pa.Array:
+    # Whole seconds apart from the fraction: their product with 1e6 would not be exact in a double.
+    whole = pc.floor(seconds)
+    micros = pc.round(pc.multiply(pc.subtract(seconds, whole), 1e6))
+    total = pc.add(pc.multiply(pc.cast(whole, pa.int64()), _MICROS), pc.cast(micros, pa.int64()))
+    return total.cast(_TYPES[FieldKind.TIME])
+
+
+def _to_seconds(timestamps: pa.ChunkedArray) -> pa.ChunkedArray:
+    total = timestamps.cast(pa.int64())
+    whole = pc.divide(total, _MICROS)
+    micros = pc.subtract(total, pc.multiply(whole, _MICROS))
+    return pc.add(pc.cast(whole, pa.float64()), pc.divide(pc.cast(micros, pa.float64()), 1e6))

@@ -1,0 +1,240 @@
+"""The journal: one thread that makes groups of appends durable, one write and one fdatasync each.
+
+There is no timer: while one group is on its way to the disk the next gathers by itself, so a lone append is a group of
+its own and a thousand at once share a few. The thread decides nothing about records; it hands every durable append to
+the event loop in the order of its number, so that all else about the store happens on the loop.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+from greenroom.runtime.contracts.errors import StorageError
+from greenroom.runtime.contracts.records import Record
+from greenroom.storage import codec
+from greenroom.storage.file import frame
+from greenroom.storage.file.epoch import Epoch
+from greenroom.storage.file.failure import is_passing, storage_error
+from greenroom.storage.file.ops import FileOps
+from greenroom.storage.file.segment import Segment, SegmentName
+
+MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
+MAX_GROUP_RECORDS: Final = 1024
+_SLICE: Final = 128  # appends answered in one turn of the loop
+
+
+class Append(NamedTuple):
+    """One append on its way. `done` gets the number of its last record."""
+
+    payload: bytes
+    records: list[Record]
+    done: asyncio.Future[int]
+
+
+class Boundary(NamedTuple):
+    """A place between two frames.
+
+    Attributes:
+        seq: Number of the last record before it.
+        checksum: Of the last frame before it, which the next frame names as its previous.
+    """
+
+    seq: int
+    checksum: int
+
+
+class _Roll(NamedTuple):
+    rolled: Callable[[Boundary], None]
+    done: asyncio.Future[None]
+
+
+class _Stop(NamedTuple):
+    done: asyncio.Future[None]
+
+
+_Item: TypeAlias = Append | _Roll | _Stop
+
+
+class Journal:
+    """Makes appends durable in the order they are given.
+
+    Args:
+        end: Where the journal ended when the store was opened.
+        applied: Called on the loop with the records of one durable append, the number of their first and their bytes,
+            before the append is answered.
+    """
+
+    def __init__(
+        self,
+        *,
+        ops: FileOps,
+        folder: Path,
+        epoch: Epoch,
+        end: Boundary,
+        segment_bytes: int,
+        loop: asyncio.AbstractEventLoop,
+        applied: Callable[[list[Record], int, int], None],
+    ) -> None:
+        self.error: StorageError | None = None
+        self.groups = 0
+        self._ops = ops
+        self._folder = folder
+        self._epoch = epoch
+        self._end = end
+        self._segment_bytes = segment_bytes
+        self._segment: Segment | None = None
+        self._loop = loop
+        self._applied = applied
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._held: _Item | None = None
+        self._thread = threading.Thread(target=self._run, name="greenroom-journal", daemon=True)
+        self._thread.start()
+
+    def submit(self, payload: bytes, records: list[Record]) -> asyncio.Future[int]:
+        """Put an append in line; the future gets the number of its last record once it is durable and applied."""
+        done: asyncio.Future[int] = self._loop.create_future()
+        self._queue.put(Append(payload, records, done))
+        return done
+
+    async def roll(self, rolled: Callable[[Boundary], None]) -> None:
+        """End the segment. `rolled` runs on the loop, after all earlier appends were applied and before any later."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put(_Roll(rolled, done))
+        await done
+
+    async def stop(self) -> None:
+        """Return when everything in line is answered and the thread has ended."""
+        if self._thread.is_alive():
+            done: asyncio.Future[None] = self._loop.create_future()
+            self._queue.put(_Stop(done))
+            await done
+            self._thread.join()
+
+    # ------------------------------------------------------------------------------------------ in the journal's thread
+
+    def _run(self) -> None:
+        while True:
+            group, item = self._gather()
+            if group:
+                self._commit(group)
+            match item:
+                case _Roll():
+                    self._close_segment()
+                    self._on_loop(self._answer_roll, item, self._end)
+                case _Stop():
+                    self._close_segment()
+                    self._on_loop(_resolve, item.done)
+                    return
+                case _:
+                    self._held = item
+
+    def _gather(self) -> tuple[list[Append], _Item | None]:
+        """Take everything in line that fits one group, and the item that did not."""
+        group: list[Append] = []
+        size = count = 0
+        item: _Item | None = self._held if self._held is not None else self._queue.get()
+        self._held = None
+        while isinstance(item, Append):
+            size += len(item.payload)
+            count += len(item.records)
+            if group and (size > MAX_GROUP_BYTES or count > MAX_GROUP_RECORDS):
+                return group, item
+            group.append(item)
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return group, None
+        return group, item
+
+    def _commit(self, group: list[Append]) -> None:
+        first = self._end.seq + 1
+        try:
+            error = self.error or self._write(group)
+        except Exception as unforeseen:  # noqa: BLE001 - the border of the thread: every append gets its answer
+            error = self._stop_writing(StorageError(f"the journal failed: {unforeseen!r}; open the store again"))
+        if error is not None:
+            self._on_loop(_reject, group, error)
+            return
+        self.groups += 1
+        for start in range(0, len(group), _SLICE):
+            part = group[start : start + _SLICE]
+            self._on_loop(self._answer, part, first)
+            first += sum(len(append.records) for append in part)
+
+    def _write(self, group: list[Append]) -> StorageError | None:
+        """Make the group durable as one frame, or return why it is not."""
+        count = sum(len(append.records) for append in group)
+        body = codec.join([append.payload for append in group], count)
+        header, checksum = frame.pack(
+            body, count=count, epoch=self._epoch.number, first_seq=self._end.seq + 1, previous=self._end.checksum
+        )
+        size = len(header) + len(body)
+        try:
+            segment = self._segment_for(size)
+            segment.write(header, body)
+        except OSError as error:
+            # No space: nothing of the group counts, and the next frame takes its place. Anything else is a broken disk.
+            failure = storage_error(error, "cannot write the journal", self._folder)
+            return failure if is_passing(error) else self._stop_writing(failure)
+        try:
+            segment.sync(size)
+            self._epoch.check()
+        except OSError as error:
+            # The system may have dropped the dirty pages, and a second fdatasync would say all is well: never again.
+            return self._stop_writing(storage_error(error, "cannot sync the journal", segment.path))
+        except StorageError as error:
+            return self._stop_writing(error)
+        self._end = Boundary(self._end.seq + count, checksum)
+        return None
+
+    def _segment_for(self, size: int) -> Segment:
+        if self._segment is None or not self._segment.has_room(size):
+            self._close_segment()
+            name = SegmentName(self._epoch.number, self._end.seq + 1)
+            self._segment = Segment.create(self._ops, self._folder, name, max(size, self._segment_bytes))
+        return self._segment
+
+    def _close_segment(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.close()
+
+    def _stop_writing(self, error: StorageError) -> StorageError:
+        self.error = error
+        return error
+
+    def _on_loop(self, call: Callable[..., None], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:  # the loop was closed under an open store: nobody is left to be told
+            self.error = self.error or StorageError("the event loop of this store is closed; open the store again")
+
+    # ---------------------------------------------------------------------------------------------------- on the loop
+
+    def _answer(self, group: list[Append], first: int) -> None:
+        for append in group:
+            self._applied(append.records, first, len(append.payload))
+            first += len(append.records)
+            if not append.done.done():
+                append.done.set_result(first - 1)
+
+    def _answer_roll(self, item: _Roll, boundary: Boundary) -> None:
+        if self.error is None:
+            item.rolled(boundary)
+            _resolve(item.done)
+        elif not item.done.done():
+            item.done.set_exception(self.error)
+
+
+def _reject(group: list[Append], error: StorageError) -> None:
+    for append in group:
+        if not append.done.done():
+            append.done.set_exception(type(error)(error.message, error.facts))
+
+
+def _resolve(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)

@@ -1,0 +1,22 @@
+"""What a file store keeps in memory: the records that are in the journal and not yet in parts."""
+
+from collections.abc import Sequence
+
+from greenroom.runtime.contracts.records import TABLE_OF, Record, Table
+from greenroom.storage.rows import Rows
+
+
+class Memtable:
+    """Records in the order of their numbers, the newest of each key. The event loop alone puts into it."""
+
+    def __init__(self) -> None:
+        self.tables = {table: Rows() for table in Table}
+        self.bytes = 0
+        self.records = 0
+
+    def put(self, records: Sequence[Record], first_seq: int, size: int) -> None:
+        """Add records with the numbers from `first_seq` on, `size` bytes in the journal."""
+        for seq, record in enumerate(records, first_seq):
+            self.tables[TABLE_OF[type(record)]].put(record, seq)
+        self.bytes += size
+        self.records += len(records)

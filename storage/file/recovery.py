@@ -1,0 +1,143 @@
+"""Reading the journal back after a crash (or a clean end, when there is nothing in it).
+
+Frames are valid as long as they continue the chain. What follows the last valid frame of a segment is either nothing,
+or a frame that was being written and never acknowledged, which is copied to `quarantine/` and left out; a valid frame
+behind damage, or a break in the chain, means that acknowledged records are gone, and the store is refused.
+
+A limit: damage to exactly the last acknowledged frame looks like a frame that was being written.
+"""
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from greenroom.runtime.contracts.records import Record
+from greenroom.storage import codec
+from greenroom.storage.file import frame
+from greenroom.storage.file.durable import make_dirs, place
+from greenroom.storage.file.failure import corrupt
+from greenroom.storage.file.journal import Boundary
+from greenroom.storage.file.manifest import Manifest
+from greenroom.storage.file.ops import FileOps
+from greenroom.storage.file.segment import FOLDER, SegmentName
+
+QUARANTINE: Final = "quarantine"
+
+
+class Replayed(NamedTuple):
+    """One frame: its records and their numbers from `first_seq` on."""
+
+    records: list[Record]
+    first_seq: int
+    size: int
+
+
+class Recovery(NamedTuple):
+    """What the journal held.
+
+    Attributes:
+        end: Where the next frame follows.
+        sealed: The segments that were read, and how many of their bytes count.
+        torn_bytes: Bytes behind the last frame that were set aside.
+    """
+
+    frames: list[Replayed]
+    end: Boundary
+    sealed: dict[str, int]
+    torn_bytes: int
+
+
+def replay(ops: FileOps, root: Path, manifest: Manifest) -> Recovery:
+    """Return every frame behind the manifest's floor.
+
+    Raises:
+        StorageCorrupt: Acknowledged records are damaged or missing.
+    """
+    reader = _Reader(ops, root, Boundary(manifest.floor_seq, manifest.floor_checksum))
+    names = {str(name): name for name in _segments(ops, root, manifest)}
+    for missing in manifest.sealed.keys() - names.keys():
+        raise corrupt(root / FOLDER / missing, 0, "the file is missing")
+    for text, name in names.items():
+        reader.read_segment(name, manifest.sealed.get(text))
+    return Recovery(reader.frames, reader.end, reader.sealed, reader.torn_bytes)
+
+
+def _segments(ops: FileOps, root: Path, manifest: Manifest) -> list[SegmentName]:
+    """Return the segments that count, as they were written."""
+    found: list[SegmentName] = []
+    for text in ops.list_dir(root / FOLDER):
+        name = SegmentName.parse(text)
+        if name is None or name.first_seq <= manifest.floor_seq:
+            continue
+        # One of an earlier epoch that was not there when that epoch ended is a fenced writer's: never acknowledged.
+        if name.epoch >= manifest.epoch or text in manifest.sealed:
+            found.append(name)
+    return sorted(found)
+
+
+class _Reader:
+    def __init__(self, ops: FileOps, root: Path, floor: Boundary) -> None:
+        self.frames: list[Replayed] = []
+        self.end = floor
+        self.sealed: dict[str, int] = {}
+        self.torn_bytes = 0
+        self._ops = ops
+        self._root = root
+
+    def read_segment(self, name: SegmentName, sealed: int | None) -> None:
+        """Read one segment up to its last valid frame.
+
+        Args:
+            sealed: How many bytes count, when an earlier recovery has said so.
+        """
+        path = self._root / FOLDER / str(name)
+        data = self._ops.read(path)
+        if sealed is not None:
+            if len(data) < sealed:
+                raise corrupt(path, len(data), f"it has {len(data)} of at least {sealed} bytes")
+            data = data[:sealed]
+        offset = 0
+        while (size := self._read_frame(path, data, offset, name.epoch)) is not None:
+            offset += size
+        self.sealed[str(name)] = offset
+        rest = data[offset:]
+        if sealed is not None and rest:
+            raise corrupt(path, offset, "a frame is damaged")
+        if (later := frame.find_header(data, offset, name.epoch)) is not None:
+            raise corrupt(path, offset, f"a frame is damaged, and the one at {later} is not")
+        if tail := rest.rstrip(b"\0"):
+            self._set_aside(path, offset, tail)
+
+    def _read_frame(self, path: Path, data: bytes, offset: int, epoch: int) -> int | None:
+        """Take the frame at this offset and return its size, or None when there is no valid one."""
+        header = frame.read_header(data, offset)
+        if header is None or header.epoch != epoch:
+            return None
+        body = frame.read_body(data, offset, header)
+        if body is None:
+            return None
+        if (header.first_seq, header.previous) != (self.end.seq + 1, self.end.checksum):
+            raise corrupt(path, offset, f"record {self.end.seq + 1} should follow and record {header.first_seq} does")
+        try:
+            records = codec.decode(body)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise corrupt(path, offset, f"a frame does not hold records ({error})") from error
+        if len(records) != header.records:
+            raise corrupt(path, offset, f"a frame holds {len(records)} of {header.records} records")
+        self.frames.append(Replayed(records, header.first_seq, header.body_bytes))
+        self.end = Boundary(self.end.seq + header.records, header.checksum)
+        return frame.HEADER_BYTES + header.body_bytes
+
+    def _set_aside(self, path: Path, offset: int, tail: bytes) -> None:
+        folder = self._root / QUARANTINE
+        make_dirs(self._ops, folder)
+        reason = {
+            "file": f"{FOLDER}/{path.name}",
+            "offset": offset,
+            "bytes": len(tail),
+            "reason": "an append that was never acknowledged stood half written at the end of the journal",
+        }
+        place(self._ops, folder / f"{path.name}.{offset}", tail)
+        place(self._ops, folder / f"{path.name}.{offset}.reason.json", msgspec.json.encode(reason))
+        self.torn_bytes += len(tail)

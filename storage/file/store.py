@@ -1,0 +1,392 @@
+"""The file store: journal, memory and parts put together behind the storage port.
+
+All state changes on the event loop. Three kinds of thread do what blocks: the journal's, one for upkeep, two for reads.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+from greenroom.runtime.contracts.errors import Fenced, StorageCorrupt, StorageError
+from greenroom.runtime.contracts.records import Key, Record, Table
+from greenroom.runtime.contracts.storage import Query, StoreHealth
+from greenroom.storage import codec
+from greenroom.storage.file.blobs import FileBlobs
+from greenroom.storage.file.cache import Cache
+from greenroom.storage.file.catalog import Catalog, pinned
+from greenroom.storage.file.failure import is_passing, storage_error
+from greenroom.storage.file.gate import Gate
+from greenroom.storage.file.journal import Boundary, Journal
+from greenroom.storage.file.manifest import Manifest
+from greenroom.storage.file.memtable import Memtable
+from greenroom.storage.file.opening import OpenStore, open_files
+from greenroom.storage.file.ops import FileOps, OsFiles
+from greenroom.storage.file.options import FileOptions
+from greenroom.storage.file.part import Part
+from greenroom.storage.file.scan import Scan
+from greenroom.storage.file.segment import FOLDER as SEGMENTS
+from greenroom.storage.rows import check_query
+
+T = TypeVar("T")
+
+MAX_APPEND_BYTES: Final = 64 * 1024 * 1024
+"""Most bytes of one append; larger values belong into blobs."""
+
+
+class FileStorage:
+    """A store in a folder. Open it with `FileStorage.open`; use it on the loop it was opened on."""
+
+    def __init__(self, root: Path, options: FileOptions, ops: FileOps, opened: OpenStore) -> None:
+        self._root = root
+        self._options = options
+        self._lock = opened.lock
+        self._epoch = opened.epoch
+        self._upkeep = opened.upkeep
+        self._cache = Cache(options.cache_bytes)
+        self._catalog = Catalog(root, opened.manifest, self._cache)
+        self._retired: list[Part] = []
+        self._active = Memtable()
+        self._frozen: tuple[Memtable, Boundary] | None = None
+        self._seq = opened.recovery.end.seq
+        self._torn_bytes = opened.recovery.torn_bytes
+        self._appends = self._records = self._flushes = self._merges = self._queued = 0
+        self._gate = Gate(self._has_room)
+        self._blobs = FileBlobs(ops, root)
+        self._readers = ThreadPoolExecutor(2, "greenroom-read")
+        self._worker = ThreadPoolExecutor(1, "greenroom-upkeep")
+        self._loop = asyncio.get_running_loop()
+        self._flush_turn = asyncio.Lock()
+        self._flushing: set[asyncio.Task[None]] = set()
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._flush_error: StorageError | None = None
+        self._damage: StorageError | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._journal = Journal(
+            ops=ops,
+            folder=root / SEGMENTS,
+            epoch=opened.epoch,
+            end=opened.recovery.end,
+            segment_bytes=options.segment_bytes,
+            loop=self._loop,
+            applied=self._apply,
+        )
+        for frame in opened.recovery.frames:
+            self._active.put(frame.records, frame.first_seq, frame.size)
+        self._plan_flush()
+
+    @classmethod
+    async def open(cls, root: Path, options: FileOptions | None = None, ops: FileOps | None = None) -> Self:
+        """Take the store in this folder, made now if there is none; earlier writers are fenced.
+
+        Raises:
+            StorageCorrupt: Something in it is damaged; nothing was changed.
+            StorageError: It is open elsewhere, of a newer format, or the folder cannot be written.
+        """
+        options, ops = options or FileOptions(), ops or OsFiles()
+        opened = await asyncio.to_thread(open_files, ops, root, options)
+        return cls(root, options, ops, opened)
+
+    # ------------------------------------------------------------------------------------------------------- the port
+
+    async def append(self, records: Sequence[Record]) -> int:
+        """Make the records durable, all or none, and return the store-wide number of the last.
+
+        Raises:
+            Fenced: A newer writer has taken the store; the outcome of this append is unknown.
+            StorageFull: No space; nothing of this append was kept.
+            StorageError: The store cannot write any more, or a record has a value that cannot be stored.
+        """
+        await self._gate.wait()
+        try:
+            done, size = self._submit(records)
+        finally:
+            self._gate.advance()
+        if done is None:
+            return self._seq
+        try:
+            return await done
+        finally:
+            self._queued -= size
+            self._gate.advance()
+
+    async def get(self, table: Table, key: Key) -> Record | None:
+        """Return the newest record with this key, or None.
+
+        Raises:
+            StorageCorrupt: A file is damaged.
+        """
+        self._check_open()
+        for memtable in reversed(self._memtables()):
+            if (record := memtable.tables[table].get(key)) is not None:
+                return record
+        parts = self._catalog.parts_with(table, key)
+        if not parts:
+            return None
+        with pinned(parts):
+            return await self._read(
+                lambda: next((found for part in reversed(parts) if (found := part.find(key))), None)
+            )
+
+    async def scan(self, table: Table, query: Query) -> AsyncIterator[Sequence[Record]]:
+        """Yield pages of rows in `order`, the newest record of each key, as they are at the first page.
+
+        Raises:
+            StorageCorrupt: A file is damaged.
+        """
+        self._check_open()
+        check_query(table, query)
+        parts = self._catalog.parts_with(table, query.prefix)
+        scan = Scan(table, query, [memtable.tables[table] for memtable in self._memtables()], parts)
+        if not parts:
+            for page in scan.rest():
+                yield page
+            return
+        with pinned(parts):
+            await self._read(scan.select)
+            while page := await self._read(scan.next_page):
+                yield page
+
+    async def put_blob(self, sha256: str, data: bytes) -> None:
+        """Store bytes under their digest, durable on return; storing the same again does nothing.
+
+        Raises:
+            StorageFull: No space; nothing was kept.
+            StorageError: The name is not the digest, or the disk failed.
+        """
+        self._check_writable()
+        await asyncio.to_thread(self._blobs.put, sha256, data)
+
+    async def get_blob(self, sha256: str) -> bytes:
+        """Return stored bytes.
+
+        Raises:
+            NotFound: No such blob.
+            StorageCorrupt: The bytes do not have this digest.
+        """
+        self._check_open()
+        return await asyncio.to_thread(self._blobs.get, sha256)
+
+    async def flush(self) -> None:
+        """Return when everything acknowledged so far is in Parquet parts.
+
+        Raises:
+            StorageFull: No space; everything stays in the journal.
+            StorageError: The store cannot write any more.
+        """
+        self._check_open()
+        await asyncio.shield(self._start_flush())
+
+    def health(self) -> StoreHealth:
+        """Return how the store is, without waiting."""
+        parts = list(self._catalog.all_parts())
+        error = self._journal.error or self._flush_error or self._damage
+        figures: dict[str, float] = {
+            "appends": self._appends,
+            "records": self._records,
+            "groups": self._journal.groups,
+            "seq": self._seq,
+            "parts": len(parts),
+            "part_rows": sum(part.info.rows for part in parts),
+            "part_bytes": sum(part.info.bytes for part in parts),
+            "memory_records": sum(memtable.records for memtable in self._memtables()),
+            "memory_bytes": sum(memtable.bytes for memtable in self._memtables()),
+            "queued_bytes": self._queued,
+            "flushes": self._flushes,
+            "merges": self._merges,
+            "torn_bytes": self._torn_bytes,
+            "manifest": self._catalog.manifest.version,
+        }
+        return StoreHealth(
+            url=f"file://{self._root}",
+            epoch=self._epoch.number,
+            is_writable=self._closing is None and self._journal.error is None,
+            error=error.message if error else None,
+            figures=figures,
+        )
+
+    async def close(self) -> None:
+        """Flush, let go of the files and the lock. Closing twice is fine.
+
+        What cannot be flushed stays in the journal, and the next open finds it there.
+        """
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    # -------------------------------------------------------------------------------------------------------- appends
+
+    def _submit(self, records: Sequence[Record]) -> tuple[asyncio.Future[int] | None, int]:
+        """Put the records in line, and return the answer to come and their bytes."""
+        self._check_writable()
+        encoded = codec.encode(records)
+        size = len(encoded.payload)
+        if size > MAX_APPEND_BYTES:
+            raise StorageError(
+                f"an append of {size} bytes is over the limit of {MAX_APPEND_BYTES}; store large values as blobs"
+            )
+        if not encoded.records:
+            return None, 0
+        self._queued += size
+        return self._journal.submit(encoded.payload, encoded.records), size
+
+    def _apply(self, records: list[Record], first_seq: int, size: int) -> None:
+        """Make a durable append visible."""
+        self._active.put(records, first_seq, size)
+        self._seq = first_seq + len(records) - 1
+        self._appends += 1
+        self._records += len(records)
+        if self._flush_timer is None or self._active.bytes >= self._options.flush_bytes:
+            self._plan_flush()
+
+    def _memtables(self) -> list[Memtable]:
+        """Return what is in memory, oldest records first."""
+        return [self._frozen[0], self._active] if self._frozen else [self._active]
+
+    def _has_room(self) -> bool:
+        if self._closing is not None or self._journal.error is not None:
+            return True  # nobody waits for what will not come
+        if self._queued >= self._options.queue_bytes:
+            return False
+        return not self._is_memory_full() or self._flush_error is not None
+
+    def _is_memory_full(self) -> bool:
+        return self._frozen is not None and self._active.bytes >= 2 * self._options.flush_bytes
+
+    def _check_open(self) -> None:
+        if self._closing is not None:
+            raise StorageError("the store is closed; open it again")
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        error = self._journal.error or (self._flush_error if self._is_memory_full() else None)
+        if error is not None:
+            raise type(error)(error.message, error.facts)
+
+    async def _read(self, call: Callable[[], T]) -> T:
+        self._check_open()
+        return await self._loop.run_in_executor(self._readers, call)
+
+    # ---------------------------------------------------------------------------------------------------------- flush
+
+    def _plan_flush(self) -> None:
+        """See to it that what is in memory is flushed in time."""
+        if self._closing is not None or self._journal.error is not None:
+            return
+        if not self._active.records and self._frozen is None:
+            return
+        is_large = self._active.bytes >= self._options.flush_bytes
+        if is_large and not self._flushing and self._flush_error is None:
+            self._start_flush()
+        elif self._flush_timer is None:
+            self._flush_timer = self._loop.call_later(self._options.flush_age_s, self._on_flush_timer)
+
+    def _on_flush_timer(self) -> None:
+        self._flush_timer = None
+        if not self._flushing:
+            self._start_flush()
+
+    def _start_flush(self) -> asyncio.Task[None]:
+        task = self._loop.create_task(self._flush())
+        self._flushing.add(task)
+        task.add_done_callback(self._on_flushed)
+        return task
+
+    def _on_flushed(self, task: asyncio.Task[None]) -> None:
+        self._flushing.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._flush_error = None
+        else:
+            self._flush_error = error if isinstance(error, StorageError) else StorageError(f"flush failed: {error!r}")
+        self._gate.advance()
+        self._plan_flush()
+
+    async def _flush(self) -> None:
+        async with self._flush_turn:
+            if self._frozen is not None:  # an earlier flush found no space
+                await self._write_frozen()
+            await self._journal.roll(self._freeze)
+            if self._frozen is not None:
+                await self._write_frozen()
+                await self._merge_parts()
+
+    def _freeze(self, boundary: Boundary) -> None:
+        """Let a fresh memtable take over; the old one holds exactly what stands before the boundary."""
+        if self._active.records:
+            self._frozen = (self._active, boundary)
+            self._active = Memtable()
+            if self._flush_timer is not None:
+                self._flush_timer.cancel()
+                self._flush_timer = None
+
+    async def _write_frozen(self) -> None:
+        if self._frozen is None:
+            return
+        memtable, boundary = self._frozen
+        manifest = await self._work(partial(self._upkeep.flush, self._catalog, memtable, boundary))
+        self._adopt(manifest)
+        self._frozen = None
+        self._flushes += 1
+        self._gate.advance()
+        await self._sweep()
+
+    async def _merge_parts(self) -> None:
+        """Merge where there are many parts. Damage ends merging, and the store goes on serving what is whole."""
+        if self._damage is None:
+            try:
+                await self._merge()
+            except StorageCorrupt as error:
+                self._damage = error
+
+    async def _merge(self) -> None:
+        for table in Table:
+            manifest = await self._work(partial(self._upkeep.merge, self._catalog, table))
+            if manifest is not None:
+                self._adopt(manifest)
+                self._merges += 1
+                await self._sweep()
+
+    async def _sweep(self) -> None:
+        in_use = {part.info.path for part in self._retired if part.pins}
+        await self._work(partial(self._upkeep.sweep, self._catalog.manifest, in_use))
+        for part in [part for part in self._retired if not part.pins]:
+            part.close()
+            self._retired.remove(part)
+
+    def _adopt(self, manifest: Manifest) -> None:
+        before = self._catalog
+        self._catalog = Catalog(self._root, manifest, self._cache, before)
+        listed = set(self._catalog.all_parts())
+        self._retired += [part for part in before.all_parts() if part not in listed]
+
+    async def _work(self, call: Callable[[], T]) -> T:
+        try:
+            return await self._loop.run_in_executor(self._worker, call)
+        except Fenced as error:
+            self._journal.error = error
+            raise
+        except OSError as error:
+            failure = storage_error(error, "cannot flush", self._root)
+            if not is_passing(error):
+                self._journal.error = failure  # a broken disk: the journal has everything, reopening reads it
+            raise failure from error
+
+    async def _close(self) -> None:
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+        self._gate.advance()
+        try:
+            if self._journal.error is None:
+                with contextlib.suppress(StorageError):
+                    await asyncio.shield(self._start_flush())
+            await self._journal.stop()
+            for pool in (self._worker, self._readers):
+                await asyncio.to_thread(pool.shutdown)
+            for part in (*self._catalog.all_parts(), *self._retired):
+                part.close()
+        finally:
+            self._lock.release()

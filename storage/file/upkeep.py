@@ -1,0 +1,141 @@
+"""What happens to the files behind the writers' backs: flush, merge, sweep. Blocking; one at a time, in one thread."""
+
+import time
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from greenroom.runtime.contracts.records import Table
+from greenroom.storage.file import manifest as manifests
+from greenroom.storage.file.blobs import FOLDER as BLOBS
+from greenroom.storage.file.catalog import Catalog
+from greenroom.storage.file.columns import to_arrow
+from greenroom.storage.file.durable import TEMPORARY
+from greenroom.storage.file.epoch import FOLDER as EPOCHS
+from greenroom.storage.file.epoch import Epoch
+from greenroom.storage.file.journal import Boundary
+from greenroom.storage.file.manifest import Manifest, Removed, TableParts
+from greenroom.storage.file.memtable import Memtable
+from greenroom.storage.file.merge import merged_rows, parts_to_merge
+from greenroom.storage.file.ops import FileOps
+from greenroom.storage.file.options import FileOptions
+from greenroom.storage.file.part_writer import ENDING, write_part
+from greenroom.storage.file.part_writer import FOLDER as DATA
+from greenroom.storage.file.segment import FOLDER as SEGMENTS
+from greenroom.storage.file.segment import SegmentName
+
+
+class Upkeep:
+    """Turns one manifest into the next. A crash anywhere leaves the old one with all its files, or the new one.
+
+    Args:
+        now: Epoch seconds.
+    """
+
+    def __init__(
+        self, *, ops: FileOps, root: Path, epoch: Epoch, options: FileOptions, now: Callable[[], float] = time.time
+    ) -> None:
+        self._ops = ops
+        self._root = root
+        self._epoch = epoch
+        self._options = options
+        self._now = now
+
+    def flush(self, catalog: Catalog, memtable: Memtable, floor: Boundary) -> Manifest:
+        """Write what the memtable holds, everything up to `floor`, as parts; return the manifest that lists them.
+
+        Raises:
+            Fenced: A newer writer has the store; it does not see these parts.
+            OSError: The system's reason; the parts written so far count for nothing.
+        """
+        tables = dict(catalog.manifest.tables)
+        for table, rows in memtable.tables.items():
+            if len(rows):
+                columns = to_arrow(table, rows.rows())
+                info = write_part(self._ops, self._root, table, columns, epoch=self._epoch.number, level=0)
+                tables[table] = TableParts(parts=(*catalog.manifest.parts(table), info))
+        return self._write(catalog.manifest, tables=tables, floor=floor, sealed={})
+
+    def merge(self, catalog: Catalog, table: Table) -> Manifest | None:
+        """Merge parts of the table that are worth it; return the manifest that follows, or None when none are.
+
+        Raises:
+            StorageCorrupt: A part is damaged; nothing was changed.
+            Fenced: A newer writer has the store.
+        """
+        merged = parts_to_merge(catalog.parts(table), self._options.max_parts)
+        if not merged:
+            return None
+        rows = merged_rows(table, merged)
+        info = write_part(self._ops, self._root, table, rows, epoch=self._epoch.number, level=1)
+        before = catalog.manifest
+        parts = (*before.parts(table)[: -len(merged)], info)
+        removed = tuple(Removed(path=part.info.path, at=self._now()) for part in merged)
+        floor = Boundary(before.floor_seq, before.floor_checksum)
+        tables = {**before.tables, table: TableParts(parts=parts)}
+        return self._write(before, tables=tables, floor=floor, sealed=before.sealed, removed=removed)
+
+    def sweep(self, manifest: Manifest, in_use: AbstractSet[str]) -> None:
+        """Remove what the manifest has made superfluous: segments, replaced parts past their grace, old manifests.
+
+        Args:
+            in_use: Paths of replaced parts that are still being read.
+        """
+        for text in self._ops.list_dir(self._root / SEGMENTS):
+            name = SegmentName.parse(text)
+            if name is not None and self._is_superfluous(name, manifest):
+                self._ops.unlink(self._root / SEGMENTS / text)
+        for part in manifest.removed:
+            if part.path not in in_use and self._is_past_grace(part):
+                self._ops.unlink(self._root / part.path)
+        for version in manifests.versions(self._ops, self._root)[: -self._options.kept_manifests]:
+            self._ops.unlink(manifests.path_of(self._root, version))
+
+    def sweep_orphans(self, manifest: Manifest) -> None:
+        """Remove what a crash left behind: unfinished files, and parts that no manifest lists."""
+        folders = [self._root / name for name in (".", SEGMENTS, EPOCHS, manifests.FOLDER)]
+        folders += [self._root / BLOBS / name for name in self._ops.list_dir(self._root / BLOBS)]
+        levels = [self._root / DATA / table / level for table in Table for level in ("L0", "L1")]
+        listed = {info.path for table in Table for info in manifest.parts(table)} | {
+            part.path for part in manifest.removed
+        }
+        for folder in (*folders, *levels):
+            for name in self._ops.list_dir(folder):
+                if name.endswith(TEMPORARY):
+                    self._ops.unlink(folder / name)
+        for folder in levels:
+            for name in self._ops.list_dir(folder):
+                if name.endswith(ENDING) and (folder / name).relative_to(self._root).as_posix() not in listed:
+                    self._ops.unlink(folder / name)
+
+    def _write(
+        self,
+        before: Manifest,
+        *,
+        tables: dict[Table, TableParts],
+        floor: Boundary,
+        sealed: dict[str, int],
+        removed: tuple[Removed, ...] = (),
+    ) -> Manifest:
+        gone = [part for part in before.removed if not self._ops.exists(self._root / part.path)]
+        manifest = Manifest(
+            version=before.version + 1,
+            epoch=self._epoch.number,
+            written_at=self._now(),
+            floor_seq=floor.seq,
+            floor_checksum=floor.checksum,
+            sealed=sealed,
+            tables=tables,
+            removed=(*(part for part in before.removed if part not in gone), *removed),
+        )
+        if not manifests.write(self._ops, self._root, manifest):
+            raise self._epoch.fenced()
+        self._epoch.check()
+        return manifest
+
+    def _is_superfluous(self, name: SegmentName, manifest: Manifest) -> bool:
+        is_orphan = name.epoch < manifest.epoch and str(name) not in manifest.sealed
+        return name.first_seq <= manifest.floor_seq or is_orphan
+
+    def _is_past_grace(self, part: Removed) -> bool:
+        return part.at + self._options.reader_grace_s <= self._now()
