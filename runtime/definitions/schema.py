@@ -106,7 +106,8 @@ def _is_validator(node: dict[str, Any]) -> bool:
     if node["type"] not in _VALIDATOR_NODES:
         return False
     function = node.get("function", {})
-    module = getattr(function.get("function"), "__module__", None) if isinstance(function, dict) else None
+    called = function.get("function") if isinstance(function, dict) else None
+    module = getattr(getattr(called, "func", called), "__module__", None)
     return not (module or "").startswith(("pydantic.", "pydantic_core."))
 
 

@@ -5,7 +5,7 @@ from greenroom.runtime.contracts.records import LedgerRow, MessageRow, Table, Th
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.host.engine import Engine
-from greenroom.runtime.host.requests import Balance, GetThread, Grant, LedgerEntries, ListThreads, PutThread
+from greenroom.runtime.contracts.requests import Balance, GetThread, Grant, LedgerEntries, ListThreads, PutThread
 
 
 class Accounts:

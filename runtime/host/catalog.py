@@ -8,7 +8,7 @@ from greenroom.runtime.contracts.records import BundleRow, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.host.engine import Engine
-from greenroom.runtime.host.requests import Register
+from greenroom.runtime.contracts.requests import Register
 
 _plans = msgspec.msgpack.Decoder(BundlePlan)
 

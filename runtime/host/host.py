@@ -15,13 +15,13 @@ from greenroom.runtime.contracts.ports import Clock, Ids, Spawner
 from greenroom.runtime.contracts.storage import Storage
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.state import Check
-from greenroom.runtime.host import requests
+from greenroom.runtime.contracts import requests
 from greenroom.runtime.host.accounts import Accounts
 from greenroom.runtime.host.catalog import Catalog
 from greenroom.runtime.host.engine import Engine
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.reading import Reading
-from greenroom.runtime.host.requests import Request
+from greenroom.runtime.contracts.requests import Request
 from greenroom.runtime.host.starting import Starter
 from greenroom.runtime.host.steering import Steering
 

@@ -12,7 +12,7 @@ from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.view import child_status, run_view
 from greenroom.runtime.host.book import RunEntry
 from greenroom.runtime.host.engine import Engine
-from greenroom.runtime.host.requests import Get, ListRuns, Poll, Wait
+from greenroom.runtime.contracts.requests import Get, ListRuns, Poll, Wait
 
 MAX_WAIT_S = 60.0
 MAX_LIST = 500

@@ -14,7 +14,7 @@ from greenroom.runtime.contracts.work import Finished, Scope, WorkItem
 from greenroom.runtime.core.advance import start
 from greenroom.runtime.host.catalog import Catalog, Plan
 from greenroom.runtime.host.engine import Batch, Engine
-from greenroom.runtime.host.requests import Start
+from greenroom.runtime.contracts.requests import Start
 
 CHECK_TIMEOUT_S = 30.0
 

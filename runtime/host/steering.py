@@ -22,7 +22,7 @@ from greenroom.runtime.core.view import child_status
 from greenroom.runtime.host.book import RunEntry
 from greenroom.runtime.host.catalog import Catalog
 from greenroom.runtime.host.engine import Batch, Engine
-from greenroom.runtime.host.requests import Advance, Cancel, Resume, Settle, Signal
+from greenroom.runtime.contracts.requests import Advance, Cancel, Resume, Settle, Signal
 from greenroom.runtime.host.starting import Starter
 
 

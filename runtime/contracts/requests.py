@@ -1,6 +1,6 @@
 """The requests a runtime takes, as msgpack crosses the actor's border. Unknown fields are ignored, wrong ones refused."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -176,7 +176,7 @@ class Flush(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="flush"
     """Bring everything acknowledged into Parquet."""
 
 
-Request = (
+Request: TypeAlias = (
     Register
     | Describe
     | Start

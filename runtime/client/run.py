@@ -1,0 +1,183 @@
+"""A handle of one run: ask how it stands, follow it, resume it, steer it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from greenroom.runtime.client.link import RuntimeLink
+from greenroom.runtime.client.results import RunEvent, RunResult, moment
+from greenroom.runtime.contracts import requests
+from greenroom.runtime.contracts.ports import Ids
+from greenroom.runtime.contracts.statuses import RunStatus
+from greenroom.runtime.contracts.values import Json
+
+WAIT_S = 25.0
+"""How long one question to the runtime is held open."""
+
+Load = Callable[[Json], Any]
+Dump = Callable[[Any], Json]
+
+
+class RunHandle:
+    """One run, from any process.
+
+    Attributes:
+        run_id: Its id.
+        trace_id: Its trace; empty on a handle of an existing run until `get` was called.
+    """
+
+    def __init__(
+        self,
+        link: RuntimeLink,
+        run_id: str,
+        *,
+        workspace: str,
+        ids: Ids,
+        dump: Dump,
+        load_output: Load | None = None,
+        trace_id: str = "",
+    ) -> None:
+        self.run_id = run_id
+        self.trace_id = trace_id
+        self._link = link
+        self._workspace = workspace
+        self._ids = ids
+        self._dump = dump
+        self._load_output = load_output
+
+    def __repr__(self) -> str:
+        """Name the run."""
+        return f"RunHandle({self.run_id!r})"
+
+    async def status(self) -> RunStatus:
+        """Return the status."""
+        return (await self.get()).status
+
+    async def get(self) -> RunResult:
+        """Return the run as it stands, without waiting."""
+        return self._result(await self._link.call(requests.Get(workspace=self._workspace, run_id=self.run_id)))
+
+    async def result(self, timeout_s: float | None = None) -> RunResult:
+        """Return the run once it is finished, suspended or paused. Failed and canceled runs are returned, not raised.
+
+        Raises:
+            TimeoutError: It is still moving after `timeout_s`.
+        """
+        give_up_at = time.monotonic() + timeout_s if timeout_s is not None else None
+        while True:
+            left = WAIT_S if give_up_at is None else min(WAIT_S, give_up_at - time.monotonic())
+            request = requests.Wait(workspace=self._workspace, run_id=self.run_id, timeout_s=max(0.0, left))
+            view = await self._link.call(request)
+            if view is not None:
+                return self._result(view)
+            if give_up_at is not None and time.monotonic() >= give_up_at:
+                message = f"run {self.run_id} is still moving after {timeout_s} s"
+                raise TimeoutError(message)
+
+    def _result(self, view: dict[str, Json]) -> RunResult:
+        self.trace_id = view.get("trace_id") or self.trace_id
+        output = view.get("output")
+        if output is not None and self._load_output is not None:
+            output = self._load_output(output)
+        return RunResult.from_json(view, output)
+
+    async def events(self, after: int = 0) -> AsyncIterator[RunEvent]:
+        """Yield the run's events behind `after`: durable ones without gaps, ephemeral ones (`seq` 0) between them.
+
+        Ends with the run; stays open while it is parked. A restart of the runtime is not seen.
+        """
+        cursor = ""
+        while True:
+            request = requests.Poll(
+                workspace=self._workspace, run_id=self.run_id, cursor=cursor, after=after, timeout_s=WAIT_S
+            )
+            page = await self._link.call(request)
+            cursor = page["cursor"]
+            for event in page["events"]:
+                yield RunEvent(
+                    seq=event["seq"],
+                    type=event["type"],
+                    path=event["path"],
+                    at=moment(event["at"]),
+                    data=event["data"],
+                )
+            if page["is_ended"]:
+                return
+
+    async def resume(
+        self,
+        step: str | None = None,
+        data: Any = None,
+        *,
+        label: str | None = None,
+        index: int | None = None,
+        key: str | None = None,
+        request_context: dict[str, Json] | None = None,
+    ) -> "RunHandle":
+        """Resume a suspended step with data; None is a value.
+
+        Args:
+            step: Path, id or suffix; may be left out if exactly one waits.
+            data: What its suspend returns.
+            label: The label it suspended with.
+            index: Item of a foreach.
+            key: Two resumes with one key are one.
+            request_context: Merged into the run's.
+
+        Raises:
+            RunNotSuspended, RunFinished, AmbiguousResume, AlreadyClaimed, InvalidInput: See `semantics`.
+        """
+        request = requests.Resume(
+            workspace=self._workspace,
+            run_id=self.run_id,
+            step=step,
+            data=self._dump(data),
+            label=label,
+            index=index,
+            key=key or self._ids.run_id(),
+            request_context=request_context or {},
+        )
+        await self._link.call(request)
+        return self
+
+    async def signal(self, name: str, payload: Any = None, *, key: str | None = None) -> None:
+        """Send a signal; it is kept until a step waits for it.
+
+        Raises:
+            InvalidInput: The payload does not fit the schema.
+            RunFinished: The run has ended.
+        """
+        request = requests.Signal(
+            workspace=self._workspace,
+            run_id=self.run_id,
+            name=name,
+            payload=self._dump(payload),
+            key=key or self._ids.run_id(),
+        )
+        await self._link.call(request)
+
+    async def cancel(self, reason: str = "") -> bool:
+        """Cancel the run. True if it is, or was already, canceled; False if it had finished otherwise."""
+        request = requests.Cancel(workspace=self._workspace, run_id=self.run_id, reason=reason)
+        return bool((await self._link.call(request))["canceled"])
+
+    async def advance(self) -> None:
+        """Let a run that was started with `single_step=True` take its next step."""
+        await self._link.call(requests.Advance(workspace=self._workspace, run_id=self.run_id))
+
+    async def wait_for(self, *statuses: str, timeout_s: float = 60.0) -> RunResult:
+        """Return the run once it has one of these statuses.
+
+        Raises:
+            TimeoutError: It has none of them after `timeout_s`.
+        """
+        async with asyncio.timeout(timeout_s):
+            result = await self.get()
+            if result.status in statuses:
+                return result
+            async for _ in self.events(after=int(result.view.get("event_seq") or 0)):
+                result = await self.get()
+                if result.status in statuses:
+                    return result
+        return await self.get()
