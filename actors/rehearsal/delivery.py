@@ -87,7 +87,7 @@ class Delivery:
                 await self._send_some(send)
             case None | FaultKind.SLOW | FaultKind.MALFORMED_ARGUMENTS | FaultKind.STATUS:
                 await self._send_all(send)
-            case never:
+            case _ as never:
                 assert_never(never)
 
     async def _send_all(self, send: Send) -> None:

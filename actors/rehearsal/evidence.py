@@ -18,6 +18,7 @@ MAX_JSON_BLOCKS: Final = 64
 MAX_FACT_CHARS: Final = 300
 MAX_CENTRAL_STEMS: Final = 12
 MAX_TURN: Final = 2
+FULL_SENTENCE_STEMS: Final = 6
 LABEL_WEIGHT: Final = 0.3
 EMPTY_RESULTS: Final = ("[]", "{}", "null", '""')
 
@@ -211,10 +212,7 @@ def rank(found: Sequence[Sentence], wanted: frozenset[str]) -> list[Sentence]:
     """
     if not any(overlap(wanted, item.text) for item in found):
         wanted = _central(found)
-    scored = [
-        (-overlap(wanted, item.text) - LABEL_WEIGHT * overlap(wanted, item.source), index)
-        for index, item in enumerate(found)
-    ]
+    scored = [(-_fitness(item, wanted), index) for index, item in enumerate(found)]
     turns: Counter[str] = Counter()
     ordered = []
     for score, index in sorted(scored):
@@ -222,6 +220,12 @@ def rank(found: Sequence[Sentence], wanted: frozenset[str]) -> list[Sentence]:
         ordered.append((turns[source] // MAX_TURN, score, index))
         turns[source] += 1
     return [found[index] for _, _, index in sorted(ordered)]
+
+
+def _fitness(sentence: Sentence, wanted: frozenset[str]) -> float:
+    """Gives how well a sentence meets the wanted stems; one that says little else counts for less."""
+    fullness = min(1.0, len(stems(sentence.text)) / FULL_SENTENCE_STEMS)
+    return fullness * overlap(wanted, sentence.text) + LABEL_WEIGHT * overlap(wanted, sentence.source)
 
 
 def _central(found: Sequence[Sentence]) -> frozenset[str]:

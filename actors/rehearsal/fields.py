@@ -52,7 +52,7 @@ class Spot:
     `index` and `count` say which entry of how many, inside an array; None and 0 outside. `offset` is the sentence of
     the evidence to begin with, None for as many as suit. `ordinal` counts the numeric siblings before. A sparse spot is
     filled only as far as it must be: tool arguments are sparse, structured answers are not. A plain one is filled
-    without looking at the conversation, when the fuller way did not validate.
+    without looking at the conversation, when the fuller way did not validate. Texts in a quoted one are quotations.
     """
 
     name: str = ""
@@ -62,17 +62,16 @@ class Spot:
     offset: int | None = None
     ordinal: int = 0
     depth: int = 0
+    is_quoted: bool = False
     is_sparse: bool = False
     is_plain: bool = False
 
 
 def family_of(spot: Spot) -> Family | None:
     """Gives what the spot is for: by the last word of its name that is known, else by its description's first."""
-    for word in reversed(words(spot.name)):
-        if family := _FAMILIES.get(stem(word)):
-            return family
-    described = (_FAMILIES.get(stem(word)) for word in words(spot.description))
-    return next((family for family in described if family), None)
+    named = (_FAMILIES.get(stem(word)) for word in [*reversed(words(spot.name)), *words(spot.description)])
+    family = next((family for family in named if family), None)
+    return Family.QUOTE if spot.is_quoted and family is Family.BODY else family
 
 
 def text_for(spot: Spot, conversation: Conversation) -> str:

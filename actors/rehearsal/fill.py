@@ -21,7 +21,7 @@ MAX_ITEMS: Final = 64
 MAX_VARIATIONS: Final = 200
 USUAL_ITEMS: Final = 3
 MIN_COPIED_FIELDS: Final = 2
-MAX_COPIED_CHARS: Final = 600  # a longer text is condensed
+MAX_COPIED_CHARS: Final = 600
 
 
 def fill(schema: dict[str, Json], conversation: Conversation, *, is_sparse: bool = False) -> Json:
@@ -196,24 +196,22 @@ class _Filler:
         names = [spot.name] if spot.name in record else []
         names += [name for name in record if family is not None and family_of(Spot(name=name)) is family]
         held = (record[name] for name in names)
-        usable = (
-            value
-            for value in held
-            if value is not None and not (isinstance(value, str) and len(value) > MAX_COPIED_CHARS)
-        )
+        usable = (value for value in held if value is not None and not _is_document(value))
         return next((value for value in usable if self.schema.is_valid(part, value)), None)
 
     def _array(self, part: dict[str, Json], spot: Spot, conversation: Conversation) -> list[Json]:
         leading: list[Json] = part.get("prefixItems", [])
         inner = part.get("items", True)
-        records = self._matching_list(inner, conversation) if not spot.is_plain else ()
+        is_quoted = spot.is_quoted or family_of(spot) is Family.QUOTE
+        # A quotation is a sentence: the record it stands in would be more than was asked for.
+        records = () if spot.is_plain or is_quoted else self._matching_list(inner, conversation)
         count = self._count(part, spot, conversation, len(records))
         made: list[Json] = []
         for index in range(count):
             member = leading[index] if index < len(leading) else inner
             if member is False:
                 break
-            here = replace(spot, index=index, count=count, offset=index, depth=spot.depth + 1)
+            here = replace(spot, index=index, count=count, offset=index, depth=spot.depth + 1, is_quoted=is_quoted)
             record = records[index] if index < len(records) else None
             made.append(self._entry(member, here, conversation, record))
             if part.get("uniqueItems"):
@@ -275,6 +273,11 @@ class _Filler:
         elif isinstance(value, int | float) and not changed:
             changed = [value + sign * number for number in range(1, MAX_VARIATIONS) for sign in (1, -1)]
         return [item for item in changed if item not in others and self.schema.is_valid(part, item)][:1]
+
+
+def _is_document(value: Json) -> bool:
+    """Tells whole documents, which are condensed, from the texts of records, which are copied."""
+    return isinstance(value, str) and (len(value) > MAX_COPIED_CHARS or "\n\n" in value)
 
 
 def is_single_text(schema: dict[str, Json]) -> str | None:

@@ -5,11 +5,13 @@ Pure functions over strings; knows no message, no schema and no wire. The same t
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 MAX_SENTENCE_CHARS: Final = 600
 MIN_SENTENCE_CHARS: Final = 25
 MAX_LIST_ITEMS: Final = 64
+MAX_CACHED_STEMS: Final = 16_384
 MIN_ROOT_CHARS: Final = 3
 MIN_ROOT_BEFORE_E: Final = 4
 MIN_SENTENCE_WORDS: Final = 4
@@ -46,6 +48,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|mr|mrs|dr|no|fig|approx)|\b[A-Z])\.$", re.IGNORECASE)
 _BLOCK_BREAK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+•>#|]|\d+[.)])\s)|\n(?=[=~^-]{3,})")
 _LIST_ITEM = re.compile(r"^[ \t]*(?:[-*•+]|\(?\d{1,3}[.):])[ \t]+(?P<item>\S.*)$", re.MULTILINE)
+_CODE = re.compile(r"(?: {4}|\t)")
+_FULL_STOP = re.compile(r"[.!?…][\"'”’)\]*_`]*$")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•+>]|#{1,6}|\d{1,3}[.)])\s+")
 _MARKUP = re.compile(r"!\[|\]\(|```|~~~|>>>|\.\. |::|\|.*\||={3,}|<[a-z/!]|https?://\S+$|^\W*\$ |[{}]|\\")
 
@@ -55,6 +59,7 @@ def words(text: str) -> list[str]:
     return [match.lower() for match in _WORD.findall(_CAMEL.sub(" ", text))]
 
 
+@lru_cache(maxsize=MAX_CACHED_STEMS)
 def stem(word: str) -> str:
     """Gives a crude root of a lower-case English word, so that plural and verb forms of one word meet."""
     for suffix, replacement in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("edly", ""), ("ed", ""), ("es", "")):
@@ -122,13 +127,13 @@ def phrases(text: str, limit: int = 8, max_words: int = 4) -> list[str]:
 def sentences(text: str) -> list[str]:
     """Gives the sentences of a text verbatim (inner line breaks kept), without markup, code and headings.
 
-    Every sentence is a substring of the text, so that it can be quoted.
+    Every sentence is a substring of the text, so that it can be quoted. Lines that end without a full stop count only
+    where no other line has one.
     """
-    found = []
-    for block in _BLOCK_BREAK.split(text):
-        body = _LIST_MARK.sub("", block).strip()
-        found += [part for part in _split_block(body) if _is_readable(part)]
-    return found
+    blocks = [block.strip("\n") for block in _BLOCK_BREAK.split(text)]
+    prose = [_LIST_MARK.sub("", block).strip() for block in blocks if not _CODE.match(block)]
+    found = [part for block in prose for part in _split_block(block) if _is_readable(part)]
+    return [part for part in found if _FULL_STOP.search(part)] or found
 
 
 def _split_block(block: str) -> Iterable[str]:

@@ -6,7 +6,7 @@ import enum
 import json
 import re
 import uuid
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -46,6 +46,15 @@ class Section(BaseModel):
 class Brief(BaseModel):
     title: str = Field(min_length=5)
     sections: list[Section] = Field(min_length=2)
+
+
+class Quotation(BaseModel):
+    text: str
+    source: str
+
+
+class Finding(BaseModel):
+    quotes: list[Quotation]
 
 
 class Plan(BaseModel):
@@ -142,6 +151,27 @@ async def test_delegated_results_become_sections(client: AsyncOpenAI) -> None:
     assert [section.quotes for section in brief.sections] == [[text] for text in topics.values()]
 
 
+def test_quotations_are_sentences_of_their_source() -> None:
+    """Entries of `quotes` hold single verbatim sentences beside the source they stand in, no markup and no whole hit."""
+    hits = {
+        "ferry": "# Ferry\n\n![badge](x)\n\n    pip install ferry\n\nA ferry carries cars\nover the water at night.",
+        "train": "Train\n=====\n\nA night train carries people while they sleep. It stops rarely.",
+    }
+    results = json.dumps([{"source": name, "text": text} for name, text in hits.items()])
+    call = {"id": "c", "type": "function", "function": {"name": "search"}}
+    messages = [
+        {"role": "user", "content": "What is carried at night?"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": results},
+    ]
+    request = ChatRequest.model_validate({"model": "m", "messages": messages})
+    found = Finding.model_validate(fill(Finding.model_json_schema(), read_conversation(request)))
+    assert {(quote.text, quote.source) for quote in found.quotes[:2]} == {
+        ("A ferry carries cars\nover the water at night.", "ferry"),
+        ("A night train carries people while they sleep.", "train"),
+    }
+
+
 async def test_without_material_quotes_are_empty(client: AsyncOpenAI) -> None:
     """Nothing is quoted when there is nothing to quote, and bodies say so."""
     brief = await ask(client, "Write 2 sections about ferries", Brief)
@@ -224,7 +254,7 @@ _PROMPTS = st.sampled_from(["", WRITE, "List 2 titles"])
 def _wrapped(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(
         st.builds(_list_of, inner, st.integers(0, 4), st.integers(0, 3)),
-        inner.map(Optional.__getitem__),
+        inner.map(lambda kind: kind | None),
         inner.map(lambda kind: dict.__class_getitem__((str, kind))),
         _models(inner),
     )
