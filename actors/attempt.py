@@ -6,6 +6,7 @@ Knows how a body is called and how each kind's result is read; nothing of report
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping
@@ -16,9 +17,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from greenroom.actors.binding import bind, dump_result, make_context
 from greenroom.actors.failures import describe_error
-from greenroom.actors.values import Values, binary_kind, holds_binary, holds_reference
+from greenroom.actors.values import Binaries, Values, holds_binary, holds_reference
 from greenroom.runtime.contracts.entries import (
     Aborted,
     Bailed,
@@ -39,7 +39,18 @@ from greenroom.runtime.definitions.context import (
     ParkSignal,
     StepContext,
     SuspendSignal,
+    ToolContext,
 )
+from greenroom.runtime.definitions.invoke import (
+    bind,
+    check_resume,
+    dump_result,
+    dump_suspend,
+    load_resume,
+    load_run_input,
+    return_value,
+)
+from greenroom.runtime.definitions.values import dump
 
 _log = logging.getLogger("greenroom.step")
 _encoder = msgspec.msgpack.Encoder()
@@ -57,6 +68,11 @@ class Turns(Protocol):
 
 class Instances(Protocol):
     """Where the instances of stateful tools live."""
+
+    @property
+    def thread(self) -> ThreadExecutor:
+        """Where tools with a plain `__call__` are called."""
+        ...
 
     async def function_of(self, body: Body) -> Callable[..., Any]:
         """Return the instance's `__call__`; the first time the instance is made and its `setup` awaited."""
@@ -86,6 +102,7 @@ class Attempt:
     """One attempt in hand.
 
     Attributes:
+        binaries: What the attempt has of bytes, tables and images; its channel stores them before it refers to them.
         began: Called when the body itself begins to execute, on any thread.
         context: The body's context once it is made.
     """
@@ -93,6 +110,7 @@ class Attempt:
     item: WorkItem
     scope: Scope
     channel: Channel
+    binaries: Binaries
     began: Callable[[], None] | None = None
     context: StepContext | None = None
     body: Body | None = None
@@ -133,36 +151,51 @@ async def _perform(attempt: Attempt, room: Room) -> Outcome:
         )
     result = await _call(attempt, body, room)
     _keep_patch(attempt)
-    return Succeeded(output=await _read_result(item, body, result, room.values))
+    return Succeeded(output=await _read_result(attempt, body, result, room.values))
 
 
 async def _call(attempt: Attempt, body: Body, room: Room) -> Any:
-    item, scope = attempt.item, attempt.scope
+    item = attempt.item
     value = item.input
     if item.kind == "reconcile" and value is None:
         value = item.key
     if holds_reference(value):
         value = await room.values.resolve(value)
-    if item.resumes and holds_reference(list(item.resumes)):
-        item = msgspec.structs.replace(item, resumes=tuple(await room.values.resolve(list(item.resumes))))
-    context: StepContext | None = None
+    if item.kind == "check" and body.function is not return_value:
+        return check_resume(body, value)
     if body.takes_context:
-        if holds_reference(scope.input):
-            scope = msgspec.structs.replace(scope, input=await room.values.resolve(scope.input))
-        context = attempt.context = make_context(body, scope, item, attempt.channel)
-    arguments, keywords = bind(body, value, context)
-    function = body.function
+        attempt.context = await _make_context(attempt, body, room.values)
+    arguments, keywords = bind(body, value, attempt.context)
+    function, threads = body.function, room.threads
     if body.is_stateful:
         if room.instances is None:
             raise LookupError(f"The stateful tool {item.code!r} was dispatched to a worker that hosts no tools.")
-        function = await room.instances.function_of(body)
+        function, threads = await room.instances.function_of(body), room.instances.thread
     if body.is_async:
         if attempt.began is not None:
             attempt.began()
         return await function(*arguments, **keywords)
-    result = await in_thread(room.threads, function, arguments, keywords, attempt.began)
+    result = await in_thread(threads, function, arguments, keywords, attempt.began)
     # A plain function that hands back what an awaited call through its context would give.
     return await result if inspect.isawaitable(result) else result
+
+
+async def _make_context(attempt: Attempt, body: Body, values: Values) -> StepContext:
+    item, scope, binaries = attempt.item, attempt.scope, attempt.binaries
+    if item.resumes and holds_reference(list(item.resumes)):
+        item = msgspec.structs.replace(item, resumes=tuple(await values.resolve(list(item.resumes))))
+    if holds_reference(scope.input):
+        scope = msgspec.structs.replace(scope, input=await values.resolve(scope.input))
+    kind = ToolContext if body.expands or item.kind in ("tool", "approval") else StepContext
+    return kind(
+        scope=scope,
+        item=item,
+        channel=attempt.channel,
+        run_input=None if body.run_input_type is None else load_run_input(body, scope.input),
+        load_resume=functools.partial(load_resume, body),
+        dump=lambda value: dump(value, binaries),
+        dump_suspend=lambda payload: dump_suspend(body, payload, binaries),
+    )
 
 
 async def in_thread(
@@ -196,20 +229,22 @@ async def in_thread(
     raise result
 
 
-async def _read_result(item: WorkItem, body: Body, result: Any, values: Values) -> Json:
-    match item.kind:
+async def _read_result(attempt: Attempt, body: Body, result: Any, values: Values) -> Json:
+    match attempt.item.kind:
         case "condition" | "approval":
             return bool(result)
         case "duration":
             return _read_duration(result)
         case _:
             pass
-    if binary_kind(result) is not None:
-        return await values.lift(result)
+    binaries = attempt.binaries
     if holds_binary(result):
-        # What holds tables or bytes has no JSON form to be checked against, so only its other parts are dumped.
-        return await values.pack(dump_result(Body(key=body.key, function=body.function), await values.lift(result)))
-    return await values.pack(dump_result(body, result))
+        # In a thread: encoding and hashing 100 MB takes long enough to stall every other body on this loop.
+        output = await asyncio.to_thread(dump_result, body, result, binaries)
+    else:
+        output = dump_result(body, result, binaries)
+    await values.store(binaries)
+    return await values.pack(output)
 
 
 def _read_duration(result: Any) -> Json:
@@ -240,6 +275,7 @@ async def _outcome_of(error: BaseException, attempt: Attempt, room: Room) -> Out
         # Fails closed: a rule that cannot decide means that a person is asked.
         _log_failure(error, attempt)
         return Succeeded(output=True)
+    await room.values.store(attempt.binaries)
     match _find_signal(error):
         case SuspendSignal() as signal:
             _keep_patch(attempt)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from greenroom.actors.values import Values, holds_reference
+from greenroom.actors.values import Binaries, Values, holds_reference
 from greenroom.runtime.contracts.entries import TargetKind
 from greenroom.runtime.contracts.errors import error_from_json
 from greenroom.runtime.contracts.values import Json
@@ -41,11 +41,12 @@ class AttemptChannel:
     """The channel of one attempt, on the worker that executes it.
 
     Args:
+        binaries: What the attempt's values refer to; stored before a reference leaves.
         report: Queues a report of this attempt; drops it when the attempt no longer counts.
         loop: The worker's loop; bodies in threads report through it.
     """
 
-    __slots__ = ("_item", "_loop", "_open", "_report", "_run_id", "_thread", "_values", "_writes")
+    __slots__ = ("_binaries", "_item", "_loop", "_open", "_report", "_run_id", "_thread", "_values", "_writes")
 
     def __init__(
         self,
@@ -53,12 +54,14 @@ class AttemptChannel:
         run_id: str,
         item: WorkItem,
         values: Values,
+        binaries: Binaries,
         report: Callable[[Report], bool],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._run_id = run_id
         self._item = item
         self._values = values
+        self._binaries = binaries
         self._report = report
         self._loop = loop
         self._thread = threading.get_ident()
@@ -86,6 +89,7 @@ class AttemptChannel:
     async def write_durably(self, data: Json) -> None:
         """Send a chunk and return when it is in the journal."""
         item = self._item
+        await self._values.store(self._binaries)
         raw = await self._values.pack(data)
         chunk = Chunk(
             run_id=self._run_id, path=item.path, attempt=item.attempt, event="step_output", data=raw, durable=True
@@ -102,13 +106,23 @@ class AttemptChannel:
             GreenroomError: What the child failed with.
             ParkSignal: The child is suspended.
         """
+        await self._values.store(self._binaries)
+        return await read_answer(
+            await self.ask(name, kind, target, await self._values.pack(input), options), self._values
+        )
+
+    async def ask(
+        self, name: str, kind: TargetKind, target: str, input: msgspec.Raw, options: dict[str, Json]
+    ) -> Answer:
+        """Report a call and return the runtime's answer; one that the dispatch brought along is returned at once.
+
+        Args:
+            input: As `Values.pack` gives it.
+        """
         item = self._item
         known = item.calls.get(name)
         if known is not None:
-            return await read_answer(known, self._values)
-        packed = await self._values.pack(input)
-        answered: asyncio.Future[Answer] = self._loop.create_future()
-        self._open[name] = answered
+            return known
         call = Call(
             run_id=self._run_id,
             path=item.path,
@@ -116,14 +130,16 @@ class AttemptChannel:
             name=name,
             kind=kind,
             target=target,
-            input=packed,
+            input=input,
             options=options,
         )
+        # What a body hands over here is checked as the runtime will check it, so that the error is the body's.
+        _call_decoder.decode(_encoder.encode(call))
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+        self._open[name] = answered
         try:
-            # What a body hands over here is checked as the runtime will check it, so that the error is the body's.
-            _call_decoder.decode(_encoder.encode(call))
             self._report(call)
-            return await read_answer(await answered, self._values)
+            return await answered
         finally:
             self._open.pop(name, None)
 

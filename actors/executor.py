@@ -20,7 +20,7 @@ from greenroom.actors.attempt import Attempt, Instances, Room, Turns, perform
 from greenroom.actors.channel import AttemptChannel
 from greenroom.actors.failures import describe_error
 from greenroom.actors.outbox import Outbox
-from greenroom.actors.values import BlobLink, Values
+from greenroom.actors.values import Binaries, BlobLink, Values
 from greenroom.runtime.contracts.entries import Failed, Outcome
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import (
@@ -195,8 +195,11 @@ class Executor:
             self._outbox.add(made)
             return True
 
-        channel = AttemptChannel(run_id=scope.run_id, item=item, values=self._values, report=report, loop=loop)
-        attempt = Attempt(item=item, scope=scope, channel=channel)
+        binaries = Binaries()
+        channel = AttemptChannel(
+            run_id=scope.run_id, item=item, values=self._values, binaries=binaries, report=report, loop=loop
+        )
+        attempt = Attempt(item=item, scope=scope, channel=channel, binaries=binaries)
         if item.options.timeout_s is not None:
             began = Began(run_id=scope.run_id, path=item.path, attempt=item.attempt)
             attempt.began = functools.partial(channel.send, began)

@@ -111,12 +111,24 @@ class Outbox:
         self._polls.append(poll)
         if self._pending and not self._is_flush_due:
             self._flush_soon()
+        if len(self._polls) > 1:
+            loop.call_soon(self._release_older)
         try:
             return await reply
         finally:
             timer.cancel()
             if poll in self._polls:
                 self._polls.remove(poll)
+
+    def _release_older(self) -> None:
+        """Answer all polls but the newest without reports, if what just came did not finish at once.
+
+        The runtime opens few exchanges at a time: one that only waits must not keep it from sending new work.
+        """
+        if self._is_flush_due:
+            return
+        while len(self._polls) > 1:
+            self._answer_empty(self._polls.popleft().reply)
 
     def release_polls(self) -> None:
         """Answer every waiting poll as stale, without reports: a newer runtime has taken the worker over."""

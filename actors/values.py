@@ -76,6 +76,36 @@ def holds_reference(value: Json, depth: int = 1) -> bool:
     return False
 
 
+class Binaries:
+    """The binary values of one attempt: gives their references at once and keeps their bytes until they are stored.
+
+    A hook for `definitions.invoke`, which dumps synchronously and from any thread.
+    """
+
+    __slots__ = ("_pending",)
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[str, bytes]] = []
+
+    def __call__(self, value: Any) -> Json:
+        """Return the reference of a binary value.
+
+        Raises:
+            TypeError: The value is not binary.
+        """
+        kind = binary_kind(value)
+        if kind is None:
+            raise TypeError(f"{type(value).__name__} is no bytes, table or image")
+        digest, data = _encode(kind, value)
+        self._pending.append((digest, data))
+        return BlobRef(sha256=digest, bytes=len(data), kind=kind).to_json()
+
+    def take(self) -> list[tuple[str, bytes]]:
+        """Return digests and bytes that are not stored yet, and forget them."""
+        pending, self._pending = self._pending, []
+        return pending
+
+
 class Values:
     """Turns what bodies return into JSON with references, and back.
 
@@ -86,17 +116,13 @@ class Values:
     def __init__(self, blobs: BlobLink | None = None) -> None:
         self._blobs = blobs
 
-    async def lift(self, value: Any, depth: int = 1) -> Any:
-        """Store the binary values in `value` and return a copy that has references in their places."""
-        kind = binary_kind(value)
-        if kind is not None:
-            return (await self._put(kind, value)).to_json()
-        if depth < MAX_DEPTH:
-            if type(value) is dict:
-                return {key: await self.lift(item, depth + 1) for key, item in value.items()}
-            if type(value) in (list, tuple):
-                return [await self.lift(item, depth + 1) for item in value]
-        return value
+    async def store(self, binaries: "Binaries") -> None:
+        """Store what was collected; the references to it may travel then."""
+        pending = binaries.take()
+        if pending:
+            blobs = self._store()
+            for digest, data in pending:
+                await blobs.put(digest, data)
 
     async def pack(self, value: Json) -> msgspec.Raw:
         """Return a JSON value as msgpack, or as msgpack of a reference to it when it is too large to stay inline.

@@ -75,8 +75,8 @@ async def test_everything_that_is_ready_leaves_in_one_reply(open_desk: Open) -> 
     assert reply.number == 50
 
 
-async def test_a_waiting_exchange_is_answered_before_the_one_that_brings_the_work(open_desk: Open) -> None:
-    """The runtime keeps several open; news go to the oldest."""
+async def test_a_waiting_exchange_takes_what_a_newer_one_brings_and_finishes_at_once(open_desk: Open) -> None:
+    """News go to the oldest exchange that waits."""
     desk = open_desk(body_of(echo))
     older = asyncio.create_task(desk.exchange())
     await turns()
@@ -84,10 +84,20 @@ async def test_a_waiting_exchange_is_answered_before_the_one_that_brings_the_wor
     assert [type(report) for report in (await older).reports] == [Finished]
     await turns()
     assert not newer.done()
-    newest = asyncio.create_task(desk.exchange(work("echo", 2, path="b")))
-    assert (await newer).number == 2
-    assert not newest.done()
-    newest.cancel()
+    newer.cancel()
+
+
+async def test_a_waiting_exchange_makes_room_for_a_newer_one(open_desk: Open) -> None:
+    """One that only waits must not keep a runtime that opens few from sending new work."""
+    gate = Gate()
+    desk = open_desk(gate.body())
+    older = asyncio.create_task(desk.exchange())
+    await turns()
+    newer = asyncio.create_task(desk.exchange(work("wait", 1)))
+    reply = await older
+    assert (reply.reports, reply.is_stale) == ((), False)
+    gate.open.set()
+    assert len((await newer).reports) == 1
 
 
 async def test_an_exchange_without_news_is_answered_empty(open_desk: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,41 +124,35 @@ async def test_numbers_have_no_gaps(open_desk: Open, monkeypatch: pytest.MonkeyP
 async def test_a_duplicate_dispatch_is_ignored(open_desk: Open) -> None:
     """While it runs, and after it has finished until the runtime has the outcome."""
     gate = Gate()
-    desk = open_desk(gate.body(), body_of(echo))
-    first = asyncio.create_task(desk.exchange(work("wait", 1)))
-    second = asyncio.create_task(desk.exchange(work("wait", 1)))
+    desk = open_desk(gate.body())
+    polling = asyncio.create_task(desk.exchange(work("wait", 1), work("wait", 1)))
     await turns()
     gate.open.set()
-    reply = await first
-    assert len(reply.reports) == 1
-    third = asyncio.create_task(desk.exchange(work("wait", 1)))
+    assert len((await polling).reports) == 1
+    again = asyncio.create_task(desk.exchange(work("wait", 1)))
     await turns()
     assert gate.calls == 1
-    assert not third.done()
-    second.cancel()
-    third.cancel()
+    assert not again.done()
+    again.cancel()
 
 
 async def test_a_newer_attempt_supersedes_the_older(open_desk: Open) -> None:
     """The older is cancelled and what it still gives is dropped; an older one that comes late is not started."""
     gate = Gate()
     desk = open_desk(gate.body())
-    polling = asyncio.create_task(desk.exchange(work("wait", "old", attempt=1)))
+    first = asyncio.create_task(desk.exchange(work("wait", "old", attempt=1)))
     await turns()
-    more = asyncio.create_task(desk.exchange(work("wait", "new", attempt=2)))
-    late = asyncio.create_task(desk.exchange(work("wait", "late", attempt=1)))
-    await turns()
+    second = asyncio.create_task(desk.exchange(work("wait", "new", attempt=2)))
+    await first
+    third = asyncio.create_task(desk.exchange(work("wait", "late", attempt=1)))
+    await second
     gate.open.set()
-    (finished,) = (await polling).reports
+    (finished,) = (await third).reports
     assert isinstance(finished, Finished)
     assert (finished.attempt, finished.outcome) == (2, Succeeded(output="new"))
     await turns()
     assert gate.was_cancelled
     assert gate.calls == 2
-    assert not more.done()
-    assert not late.done()
-    more.cancel()
-    late.cancel()
 
 
 async def test_a_cancelled_attempt_reports_nothing(open_desk: Open) -> None:
@@ -185,10 +189,10 @@ async def test_a_cancelled_thread_is_told_and_not_reported(open_desk: Open) -> N
     polling = asyncio.create_task(desk.exchange(work("dig")))
     assert await asyncio.to_thread(started.wait, 5)
     cancelling = asyncio.create_task(desk.exchange(cancels=(at("dig"),)))
+    assert (await polling).reports == ()
     assert await asyncio.to_thread(told.wait, 5)
     await turns()
-    assert not polling.done()
-    polling.cancel()
+    assert not cancelling.done()
     cancelling.cancel()
 
 
@@ -198,10 +202,9 @@ async def test_a_cancel_of_an_earlier_attempt_leaves_the_newer_alone(open_desk: 
     desk = open_desk(gate.body())
     polling = asyncio.create_task(desk.exchange(work("wait", attempt=2)))
     cancelling = asyncio.create_task(desk.exchange(cancels=(at("wait", 1),)))
-    await turns()
+    await polling
     gate.open.set()
-    assert len((await polling).reports) == 1
-    cancelling.cancel()
+    assert len((await cancelling).reports) == 1
 
 
 async def test_an_exchange_of_an_older_epoch_does_nothing(open_desk: Open) -> None:

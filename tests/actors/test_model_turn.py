@@ -304,7 +304,7 @@ async def test_the_first_delta_goes_out_at_once_and_later_ones_are_gathered() ->
         writer.add("agent_text_delta", "text", piece)
     writer.add("agent_tool_call_delta", "arguments", "{", {"id": "1"})
     assert len(stream.chunks) == 1
-    now += 0.02
+    now += 0.03
     writer.add("agent_tool_call_delta", "arguments", "}", {"id": "1"})
     assert stream.chunks[1:] == [
         ("agent_text_delta", {"text": "bc"}),
