@@ -34,7 +34,7 @@ async def test_text_comes_in_pieces_after_the_role(client: AsyncOpenAI) -> None:
 
 
 async def test_usage_comes_last_when_asked_for(client: AsyncOpenAI) -> None:
-    """With `include_usage` the last chunk has no choice and the usage of the whole."""
+    """With `include_usage` the last chunk has no choice and the usage of the whole; the others say null."""
     stream = await client.chat.completions.create(
         model="rehearsal",
         messages=[{"role": "user", "content": "Hello"}],
@@ -42,6 +42,7 @@ async def test_usage_comes_last_when_asked_for(client: AsyncOpenAI) -> None:
         stream_options={"include_usage": True},
     )
     chunks = [chunk async for chunk in stream]
+    assert all("usage" in chunk.model_fields_set and chunk.usage is None for chunk in chunks[:-1])
     assert chunks[-1].choices == []
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens > 0
