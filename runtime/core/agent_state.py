@@ -91,7 +91,7 @@ def _plan_call(run: RunState, tools: dict[str, ToolRef], call: dict[str, Json]) 
     try:
         checked = run.check(tool.input_schema, arguments)
     except InvalidInput as error:
-        return planned | {"kind": "refused", "problem": error.message, "args_hash": ""}
+        return planned | {"kind": "refused", "problem": error.message.partition(": ")[2], "args_hash": ""}
     hashed = hash_arguments(checked)
     return planned | {"kind": tool.kind, "target": tool.target, "arguments": checked, "args_hash": hashed}
 
@@ -242,7 +242,7 @@ def output_problem(run: RunState, agent: NodeState) -> str | None:
     try:
         run.check(schema, value)
     except InvalidInput as error:
-        return error.message
+        return error.message.partition(": ")[2]
     assert agent.frame is not None  # noqa: S101 - agents only
     prefix = f"{agent.path}/" if agent.path else ""
     checked = run.nodes.get(f"{prefix}~check{len(agent.frame.turns) - 1}")

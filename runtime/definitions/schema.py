@@ -117,11 +117,11 @@ def has_validators(type_: Any) -> bool:
     >>> has_validators(list[int])
     False
     """
-    return type_ is not None and read_type(type_).has_validators
+    return type_of(type_) is not None and read_type(type_).has_validators
 
 
 def input_schema(type_: Any) -> Schema | None:
-    """Return the schema of what may be given for a type, or None if anything may.
+    """Return the schema of what may be given for a type, or None if anything may. A schema stands for itself.
 
     >>> input_schema(list[int])
     {'items': {'type': 'integer'}, 'type': 'array'}
@@ -135,8 +135,8 @@ def output_schema(type_: Any) -> Schema | None:
 
 
 def _schema_of(type_: Any, mode: Literal["validation", "serialization"]) -> Schema | None:
-    if type_ is None:
-        return None
+    if type_ is None or isinstance(type_, dict):
+        return type_
     reader = read_type(type_)
     if reader.is_opaque:
         return None
@@ -158,3 +158,8 @@ def _settled(schema: Any) -> Any:
     if settled.get("uniqueItems") is True and isinstance(settled.get("default"), list):
         settled["default"] = sorted(settled["default"], key=msgspec.json.encode)
     return settled
+
+
+def type_of(declared: Any) -> Any:
+    """Return the Python type a definition declared, or None where it gave a JSON Schema, or nothing."""
+    return None if isinstance(declared, dict) else declared

@@ -101,5 +101,5 @@ class Catalog:
         try:
             return self._engine.check(schema, value)
         except InvalidInput as error:
-            message = f"invalid {what}: {error.message}"
+            message = f"Invalid {what}: {error.message.partition(': ')[2]}"
             raise InvalidInput(message, error.facts) from None

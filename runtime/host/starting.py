@@ -67,7 +67,7 @@ class Starter:
                     return request.input
                 if isinstance(request.input, dict) and (request.input.get("prompt") or request.input.get("messages")):
                     return request.input
-                message = f"invalid input for agent {plan.id!r}: give a text, {{'prompt': …}} or {{'messages': […]}}"
+                message = f"Invalid input for agent {plan.id!r}: give a text, {{'prompt': …}} or {{'messages': […]}}"
                 raise InvalidInput(message, {"issues": [{"field": "messages", "message": "field required"}]})
 
     async def check_on_worker(self, bundle: str, code: str, value: Json, what: str) -> Json:
@@ -97,10 +97,10 @@ class Starter:
             case Succeeded(output=output):
                 return output
             case Failed(error=failed):
-                message = f"invalid {what}: {failed.message}"
+                message = f"Invalid {what}: {failed.message.partition(': ')[2] or failed.message}"
                 raise InvalidInput(message, {"issues": failed.attributes.get("issues", []), **failed.attributes})
             case _:
-                message = f"invalid {what}: its validator did not return"
+                message = f"Invalid {what}: its validator did not return"
                 raise InvalidInput(message)
 
     async def _known(self, request: Start, wanted: str) -> dict[str, Json] | None:

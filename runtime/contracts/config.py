@@ -1,0 +1,103 @@
+"""The configuration: one frozen model, built at the edge and passed down. Nothing here reads a file or a variable."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelProvider(_Section):
+    """An OpenAI-compatible endpoint.
+
+    Attributes:
+        base_url: Where it is; None is OpenAI itself.
+        api_key_env: Variable that holds the key, read in the agent actors.
+        api_key: The key itself; prefer the variable.
+        headers: Sent with every call.
+        prices: Micros per million tokens: `{"input": …, "output": …, "cached": …}`, or such by model name.
+        timeout_s: Of one call.
+        max_attempts: Tries of one model before the next fallback.
+    """
+
+    base_url: str | None = None
+    api_key_env: str | None = None
+    api_key: str | None = None
+    headers: dict[str, str] = {}
+    prices: dict[str, Any] = {}
+    timeout_s: float = 120.0
+    max_attempts: int = 4
+
+
+class ServeSection(_Section):
+    """The HTTP side.
+
+    Attributes:
+        host: Address to listen at; anything but the loopback needs authentication.
+        max_body_bytes: Longest request body.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8800, ge=0, le=65535)
+    replicas: int = Field(default=1, ge=1)
+    auth: Literal["none", "keys", "jwt"] = "none"
+    cors: list[str] = []
+    max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+
+
+class RuntimeSection(_Section):
+    """Pools and limits.
+
+    Attributes:
+        step_workers: Processes that run steps and tools.
+        agent_workers: Processes that talk to models.
+        max_threads: Synchronous bodies at once in one worker.
+        num_cpus: CPUs of a local cluster; None takes the machine's.
+        object_store_bytes: Shared memory of a local cluster.
+        ray_temp_dir: Where a local cluster keeps its sockets and logs; a short path.
+        address: A Ray cluster to join instead of starting one.
+    """
+
+    step_workers: int = Field(default=2, ge=1)
+    agent_workers: int = Field(default=2, ge=1)
+    max_threads: int = Field(default=16, ge=1)
+    num_cpus: int | None = Field(default=None, ge=1)
+    object_store_bytes: int = Field(default=200 * 1024 * 1024, ge=80 * 1024 * 1024)
+    ray_temp_dir: str | None = None
+    address: str | None = None
+
+
+class TelemetrySection(_Section):
+    """Tracing."""
+
+    otlp_endpoint: str | None = None
+    sampling: float = Field(default=1.0, ge=0.0, le=1.0)
+
+
+class RetentionSection(_Section):
+    """How long rows are kept, in days; None is for ever."""
+
+    events_days: float | None = None
+    spans_days: float | None = None
+
+
+class Config(_Section):
+    """All of it.
+
+    Attributes:
+        storage: URL of the store.
+        app: `module:attribute` of the app that `greenroom up` serves.
+        root: The project's folder: relative paths are seen from it.
+        models: Providers by name; `rehearsal` needs no entry.
+    """
+
+    storage: str = "file://.greenroom"
+    app: str | None = None
+    root: str = "."
+    models: dict[str, ModelProvider] = {}
+    serve: ServeSection = ServeSection()
+    runtime: RuntimeSection = RuntimeSection()
+    telemetry: TelemetrySection = TelemetrySection()
+    retention: RetentionSection = RetentionSection()
