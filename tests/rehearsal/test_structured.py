@@ -152,7 +152,7 @@ async def test_delegated_results_become_sections(client: AsyncOpenAI) -> None:
 
 
 def test_quotations_are_sentences_of_their_source() -> None:
-    """Entries of `quotes` are single verbatim sentences beside the source they stand in, never markup or a whole hit."""
+    """Entries of `quotes` are single verbatim sentences beside the source they stand in, never a whole hit."""
     hits = {
         "ferry": "# Ferry\n\n![badge](x)\n\n    pip install ferry\n\nA ferry carries cars\nover the water at night.",
         "train": "Train\n=====\n\nA night train carries people while they sleep. It stops rarely.",
