@@ -104,24 +104,27 @@ def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
     if find_blob(error.instance) is not None:
         return
     place = list(error.absolute_path)
+    rule: Any = error.validator_value
+    instance: Any = error.instance
     match error.validator:
         case "required":
-            missing = [name for name in error.validator_value if name not in error.instance]
+            missing = [name for name in rule if name not in instance]
             # One error comes for each name; all carry the whole list, and repeated issues are dropped.
             yield from ((_field([*place, name]), "field required") for name in missing)
-        case "additionalProperties" if error.validator_value is False:
-            known = error.schema.get("properties", {})
-            yield from ((_field([*place, name]), "unknown field") for name in error.instance if name not in known)
+        case "additionalProperties" if rule is False:
+            schema: Any = error.schema
+            known = schema.get("properties", {})
+            yield from ((_field([*place, name]), "unknown field") for name in instance if name not in known)
         case "anyOf" | "oneOf" if error.context:
             yield from _explain_union(error)
         case "type":
-            yield _field(place), f"{_shown(error.instance)} is not {_one_of(error.validator_value)}"
+            yield _field(place), f"{_shown(error.instance)} is not {_one_of(rule)}"
         case "format":
-            yield _field(place), f"{_shown(error.instance)} is not a valid {error.validator_value}"
+            yield _field(place), f"{_shown(error.instance)} is not a valid {rule}"
         case "enum":
-            yield _field(place), f"{_shown(error.instance)} is not one of {_list(error.validator_value)}"
+            yield _field(place), f"{_shown(error.instance)} is not one of {_list(rule)}"
         case "const":
-            yield _field(place), f"{_shown(error.instance)} is not {_shown(error.validator_value)}"
+            yield _field(place), f"{_shown(error.instance)} is not {_shown(rule)}"
         case _:
             yield _field(place), error.message.replace(repr(error.instance), _shown(error.instance))
 
@@ -200,13 +203,13 @@ class _Defaults:
                 value[name] = self.fill(part, value[name])
             elif isinstance(part, dict) and "default" in part:
                 value[name] = self.fill(part, copy.deepcopy(part["default"]))
-        for name in value:
+        for name, item in value.items():
             if name not in properties:
-                value[name] = self.fill(schema.get("additionalProperties"), value[name])
+                value[name] = self.fill(schema.get("additionalProperties"), item)
 
     def _arm(self, arms: Iterable[Any], value: Json) -> Any:
         """Return the arm of a union a value is for, or None if that cannot be told."""
-        kind = {dict: "object", list: "array"}.get(type(value))
+        kind = "object" if isinstance(value, dict) else "array" if isinstance(value, list) else None
         fitting = [
             arm for arm in map(self._resolved, arms) if kind and isinstance(arm, dict) and arm.get("type", kind) == kind
         ]

@@ -88,7 +88,9 @@ class Memory:
         if self.working is not None:
             found["working"] = {
                 "scope": self.working.scope,
-                "schema": self.working.schema if isinstance(self.working.schema, dict) else input_schema(self.working.schema),
+                "schema": self.working.schema
+                if isinstance(self.working.schema, dict)
+                else input_schema(self.working.schema),
                 "template": self.working.template,
             }
         return found
@@ -145,7 +147,8 @@ class Agent:
             raise DefinitionError(f"{title}: instructions are text or a callable, not {self.instructions!r}.")
         if not self.models:
             raise DefinitionError(f"{title} needs a model, such as 'openai/gpt-5-mini'.")
-        for name in self.models:
+        models: tuple[Any, ...] = self.models
+        for name in models:
             if not isinstance(name, str) or not all(name.partition("/")[::2]):
                 raise DefinitionError(f"{title}: model {name!r} does not say its provider: write 'provider/model'.")
         if self.max_steps < 1:

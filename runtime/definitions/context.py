@@ -8,8 +8,8 @@ that a user's `except Exception` does not swallow them.
 import asyncio
 import copy
 import logging
-from collections.abc import Callable, Generator
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Literal, NoReturn, Protocol, overload
 
 from greenroom.runtime.contracts.entries import TargetKind
 from greenroom.runtime.contracts.values import Json
@@ -73,8 +73,8 @@ class Ready:
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Give the value at once."""
+        yield from ()
         return self.value
-        yield  # makes this a generator
 
 
 class StepContext:
@@ -139,9 +139,7 @@ class StepContext:
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose records carry the run id and the path."""
-        return logging.LoggerAdapter(
-            logging.getLogger("greenroom.step"), {"run_id": self.run_id, "path": self.path}
-        )
+        return logging.LoggerAdapter(logging.getLogger("greenroom.step"), {"run_id": self.run_id, "path": self.path})
 
     @property
     def state(self) -> dict[str, Json]:
@@ -190,15 +188,21 @@ class StepContext:
             return Ready(self._load(self._item.resumes[position]))
         raise SuspendSignal(self._dump_suspend(payload), label, timeout_s)
 
-    def bail(self, result: Any = None) -> Any:
+    def bail(self, result: Any = None) -> NoReturn:
         """End the workflow this step stands in, with success and `result`. Does not return."""
         raise BailSignal(self._dump(result))
 
-    def abort(self) -> Any:
+    def abort(self) -> NoReturn:
         """Cancel the whole run. Does not return."""
         raise AbortSignal
 
-    def write(self, chunk: Any, durable: bool = False) -> Ready | Any:
+    @overload
+    def write(self, chunk: Any, durable: Literal[True]) -> Awaitable[None]: ...
+
+    @overload
+    def write(self, chunk: Any, durable: Literal[False] = False) -> Ready: ...  # noqa: FBT002 - as the API has it
+
+    def write(self, chunk: Any, durable: bool = False) -> Awaitable[None]:  # noqa: FBT001, FBT002 - as the API has it
         """Send a chunk to the run's stream; with `durable`, await it: it is then kept and numbered."""
         if durable:
             return self._channel.write_durably(self._dump(chunk))

@@ -14,10 +14,10 @@ _ARGUMENT: Final = re.compile(r"^\*{0,2}(?P<name>\w+)\s*(?:\([^)]*\))?:\s*(?P<te
 
 
 def description_of(docstring: str | None) -> str:
-    """Return the text before the first section.
+    r"""Return the text before the first section.
 
-    >>> description_of("Search.\\n\\n    More.\\n\\n    Args:\\n        query: Words.")
-    'Search.\\n\\nMore.'
+    >>> description_of("Search.\n\nMore.\n\nArgs:\n    query: Words.")
+    'Search.\n\nMore.'
     """
     text = inspect.cleandoc(docstring or "")
     section = _SECTION.search(text)
@@ -25,9 +25,9 @@ def description_of(docstring: str | None) -> str:
 
 
 def arguments_of(docstring: str | None) -> dict[str, str]:
-    """Return the description of each argument by name.
+    r"""Return the description of each argument by name.
 
-    >>> arguments_of("Search.\\n\\n    Args:\\n        query: Words to\\n            look for.\\n        limit (int): How many.")
+    >>> arguments_of("Search.\n\nArgs:\n    query: Words to\n        look for.\n    limit (int): How many.")
     {'query': 'Words to look for.', 'limit': 'How many.'}
     """
     text = inspect.cleandoc(docstring or "")

@@ -165,9 +165,7 @@ class Graph:
     def _parallel(self, part: Parallel, position: int) -> ParallelNode:
         if not part.members:
             raise InvalidGraph("it has no members")
-        node = ParallelNode(
-            name=f"~{position}", members=self._members(part.members), allow_failure=part.allow_failure
-        )
+        node = ParallelNode(name=f"~{position}", members=self._members(part.members), allow_failure=part.allow_failure)
         self.value = _OBJECT
         return node
 
@@ -213,7 +211,8 @@ class Graph:
     def _map(self, part: Map) -> MapNode:
         name = self._name(part.id)
         if isinstance(part.shape, Mapping):
-            for key, source in part.shape.items():
+            shape: Mapping[Any, Any] = part.shape
+            for key, source in shape.items():
                 if not isinstance(key, str) or not isinstance(source, Source):
                     raise InvalidGraph(f"{key!r} does not say where it comes from; use from_step, constant(…) …")
             self.value = _OBJECT
@@ -221,7 +220,11 @@ class Graph:
         if not callable(part.shape):
             raise InvalidGraph(f"it takes a function or a dict of sources, not {part.shape!r}")
         found = self._book.add_function(
-            self._key(name), part.shape, f"map {name!r}", run_input=self._workflow.input, validate=self._workflow.validate
+            self._key(name),
+            part.shape,
+            f"map {name!r}",
+            run_input=self._workflow.input,
+            validate=self._workflow.validate,
         )
         self.value = output_schema(found.output_type)
         return MapNode(name=name, id=part.id, code=self._key(name))

@@ -14,7 +14,7 @@ MAX_ID_LENGTH: Final = 128
 _FORBIDDEN: Final = re.compile(r"[/\[\]#?~\s]")
 
 
-def check_id(kind: str, id: str) -> str:
+def check_id(kind: str, id: Any) -> str:
     """Return the id if it can stand in a path.
 
     >>> check_id("step", "outline")
@@ -28,7 +28,7 @@ def check_id(kind: str, id: str) -> str:
             f"{kind} id {id!r} is not allowed: 1 to {MAX_ID_LENGTH} characters, no spaces and none of / [ ] # ? ~",
             {"kind": kind, "id": str(id)},
         )
-    return id
+    return str(id)
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -4,6 +4,7 @@ The same object may be met any number of times; two different ones may not share
 """
 
 import inspect
+from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 from greenroom.runtime.contracts.errors import DefinitionError, DuplicateName, InvalidGraph
@@ -139,7 +140,9 @@ class place:  # noqa: N801 - reads as a phrase: with place(workflow, 3, part)
     def __enter__(self) -> None:
         """Nothing to prepare."""
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Raise a definition error again, with the place in front."""
         if isinstance(error, DefinitionError):
             raise type(error)(f"{self._where}: {error.message}", {**error.facts, **self._facts}) from None

@@ -55,7 +55,7 @@ def _id_of(step: Any) -> str:
     raise DefinitionError(f"from_step takes a step, a function, an agent, a workflow or an id, not {step!r}.")
 
 
-def _path(path: str) -> str:
+def _path(path: Any) -> str:
     if not isinstance(path, str) or not path or (path != "." and "" in path.split(".")):
         raise DefinitionError(f"{path!r} is not a path: write names joined by dots, or '.' for the whole value.")
-    return path
+    return str(path)

@@ -44,7 +44,9 @@ class Step(Generic[P, R]):
         if not callable(function):
             raise DefinitionError(f"A step is made of a function, not of {function!r}.")
         self.id = check_id("step", name_of(function) if id is None else id)
-        self.description = inspect.cleandoc(getattr(function, "__doc__", None) or "") if description is None else description
+        self.description = (
+            inspect.cleandoc(getattr(function, "__doc__", None) or "") if description is None else description
+        )
         self.function = function
         self.resume = resume
         self.suspend = suspend

@@ -56,7 +56,7 @@ class Tool(Generic[P, R]):
         self.is_stateful = inspect.isclass(function)
         if stateful is not None and stateful != self.is_stateful:
             raise DefinitionError(f"tool {self.id!r}: a stateful tool is a class, and a class is a stateful tool.")
-        if self.is_stateful and not callable(getattr(function, "__call__", None)):  # noqa: B004 - the method is meant
+        if self.is_stateful and not any("__call__" in vars(kind) for kind in getattr(function, "__mro__", ())):
             raise DefinitionError(f"tool {self.id!r}: the class has no `__call__`.")
         self.function = function
         self.description = description_of(_docstring(self)) if description is None else description
@@ -69,16 +69,23 @@ class Tool(Generic[P, R]):
         """Call the function as it is: no validation, no runtime. A stateful tool is set up before its first call."""
         if not self.is_stateful:
             return self.function(*args, **kwargs)
-        if is_async(self.target):
-            return self._call_set_up(*args, **kwargs)  # type: ignore[return-value] # R is the class here, not its result
-        if self._instance is None:
-            self._instance = _set_up(self.function())  # type: ignore[call-arg] # the class takes no arguments
-        result: R = self._instance(*args, **kwargs)
+        called: Any = self._call_set_up if is_async(self.target) else self._call_set_up_now
+        result: R = called(*args, **kwargs)
         return result
+
+    def _call_set_up_now(self, *args: Any, **kwargs: Any) -> Any:
+        if self._instance is None:
+            make: Any = self.function
+            instance = make()
+            if hasattr(instance, "setup"):
+                instance.setup()
+            self._instance = instance
+        return self._instance(*args, **kwargs)
 
     async def _call_set_up(self, *args: Any, **kwargs: Any) -> Any:
         if self._instance is None:
-            instance: Any = self.function()  # type: ignore[call-arg] # the class takes no arguments
+            make: Any = self.function
+            instance = make()
             started = instance.setup() if hasattr(instance, "setup") else None
             if inspect.isawaitable(started):
                 await started
@@ -100,8 +107,8 @@ class Tool(Generic[P, R]):
     @property
     def target(self) -> Callable[..., Any]:
         """What is called with the arguments: the function, or `__call__` of the class."""
-        found: Callable[..., Any] = self.function.__call__ if self.is_stateful else self.function
-        return found
+        function: Any = self.function
+        return function.__call__ if self.is_stateful else function  # type: ignore[no-any-return] # a class or a function
 
     @functools.cached_property
     def arguments(self) -> type[BaseModel]:
@@ -120,7 +127,9 @@ class Tool(Generic[P, R]):
                 continue
             annotation = resolve(parameter.annotation, self.target, title, f"parameter {parameter.name!r}")
             fields[_FIELD.format(len(fields))] = _field(parameter, Any if annotation is None else annotation, texts)
-        config = ConfigDict(extra="allow" if self.takes_anything else "forbid", arbitrary_types_allowed=True, title=self.id)
+        config = ConfigDict(
+            extra="allow" if self.takes_anything else "forbid", arbitrary_types_allowed=True, title=self.id
+        )
         return create_model("Arguments", __config__=config, **fields)
 
     @property
@@ -169,12 +178,6 @@ def _field(parameter: inspect.Parameter, annotation: Any, texts: dict[str, str])
 
 def _is_described(annotation: Any) -> bool:
     return any(isinstance(item, FieldInfo) and item.description for item in getattr(annotation, "__metadata__", ()))
-
-
-def _set_up(instance: Any) -> Any:
-    if hasattr(instance, "setup"):
-        instance.setup()
-    return instance
 
 
 @overload

@@ -88,7 +88,9 @@ class _Dump:
             return self.value(found, path, depth + 1)
         elif dataclasses.is_dataclass(value):
             fields = dataclasses.fields(value)
-            return {field.name: self.value(getattr(value, field.name), _at(path, field.name), depth + 1) for field in fields}
+            return {
+                field.name: self.value(getattr(value, field.name), _at(path, field.name), depth + 1) for field in fields
+            }
         elif isinstance(value, msgspec.Struct):
             return self.value(msgspec.to_builtins(value), path, depth + 1)
         elif _is_numpy_scalar(value):

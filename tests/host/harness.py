@@ -1,0 +1,223 @@
+"""A whole runtime in this process: the real host, core and executor, with a clock that moves when it is told to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from greenroom.app import output_types
+from greenroom.actors.executor import Executor
+from greenroom.runtime import json_schema
+from greenroom.runtime.client.link import LocalLink
+from greenroom.runtime.client.runtime import RuntimeClient
+from greenroom.runtime.contracts import requests
+from greenroom.runtime.contracts.plan import BundleSource
+from greenroom.runtime.contracts.ports import WorkerLink, WorkerLost, WorkerSpec
+from greenroom.runtime.contracts.storage import Storage
+from greenroom.runtime.definitions import schema, values
+from greenroom.runtime.definitions.app import App
+from greenroom.runtime.host.edge import answer
+from greenroom.runtime.host.host import Host
+from greenroom.storage.memory import MemoryStorage
+
+import msgspec
+
+START = 1_800_000_000.0
+
+
+class FakeClock:
+    """Time that stands still until `advance`."""
+
+    def __init__(self) -> None:
+        self.time = START
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def now(self) -> float:
+        """Return the fake time."""
+        return self.time
+
+    async def sleep_until(self, at: float) -> None:
+        """Return when the fake time has come."""
+        if at <= self.time:
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._sleepers.append((at, future))
+        await future
+
+    async def advance(self, seconds: float) -> None:
+        """Move the time on and let everything that was due happen."""
+        self.time += seconds
+        for at, future in self._sleepers:
+            if at <= self.time and not future.done():
+                future.set_result(None)
+        self._sleepers = [(at, future) for at, future in self._sleepers if not future.done()]
+        await calm()
+
+
+async def calm(turns: int = 200) -> None:
+    """Let everything that is ready run."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+class CountedIds:
+    """Ids that tell their order."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def run_id(self) -> str:
+        """Return the next id."""
+        self.count += 1
+        return f"run-{self.count}"
+
+    def trace_id(self) -> str:
+        """Return a trace id made from the next number."""
+        self.count += 1
+        return f"{self.count:032x}"
+
+
+class LocalWorker:
+    """A worker in this process, which can be killed."""
+
+    def __init__(self, name: str, spec: WorkerSpec, executor: Executor) -> None:
+        self.name = name
+        self.pool = spec.pool
+        self.bundle = spec.bundle
+        self.executor = executor
+        self.dead = asyncio.Event()
+
+    async def attach(self, epoch: int) -> bytes:
+        """Take it over."""
+        if self.dead.is_set():
+            raise WorkerLost(self.name)
+        return self.executor.attach(epoch)
+
+    async def exchange(self, payload: bytes) -> bytes:
+        """Talk to it; fails when it dies meanwhile."""
+        if self.dead.is_set():
+            raise WorkerLost(self.name)
+        talk = asyncio.ensure_future(self.executor.exchange(payload))
+        death = asyncio.ensure_future(self.dead.wait())
+        await asyncio.wait({talk, death}, return_when=asyncio.FIRST_COMPLETED)
+        death.cancel()
+        if self.dead.is_set():
+            talk.cancel()
+            raise WorkerLost(self.name)
+        return talk.result()
+
+    async def kill(self) -> None:
+        """Die like a process: nothing it was doing goes on."""
+        self.dead.set()
+        await self.executor.close()
+
+    async def stop(self) -> None:
+        """End it."""
+        await self.kill()
+
+
+Turns = Callable[..., Awaitable[Any]]
+
+
+class LocalSpawner:
+    """Makes workers in this process and finds them again."""
+
+    def __init__(self, apps: dict[str, App], turns: Any = None) -> None:
+        self.apps = apps
+        self.turns = turns
+        self.workers: list[LocalWorker] = []
+
+    async def adopt(self) -> Sequence[WorkerLink]:
+        """Return those that live."""
+        return [worker for worker in self.workers if not worker.dead.is_set()]
+
+    async def spawn(self, spec: WorkerSpec) -> WorkerLink:
+        """Start one."""
+        turns = self.turns if spec.pool == "agents" else None
+        executor = Executor(self.apps[spec.bundle].code, bundles=(spec.bundle,), turns=turns)
+        worker = LocalWorker(f"worker-{len(self.workers)}", spec, executor)
+        self.workers.append(worker)
+        return worker
+
+
+class Harness:
+    """A runtime that can be crashed and started again on the same store and workers."""
+
+    def __init__(self, app: App, *, storage: Storage | None = None, turns: Any = None, workers: int = 2) -> None:
+        self.app = app
+        self.clock = FakeClock()
+        self.ids = CountedIds()
+        self.storage: Any = storage or MemoryStorage()
+        self.spawner = LocalSpawner({app.plan.id: app}, turns)
+        self._workers = workers
+        self.host = self._make()
+        self.client = self._client()
+
+    def _make(self) -> Host:
+        async def open_storage() -> Storage:
+            return self.storage
+
+        return Host(
+            open_storage=open_storage,
+            spawner=self.spawner,
+            clock=self.clock,
+            ids=self.ids,
+            check=json_schema.check,
+            pool_sizes={"default": self._workers},
+        )
+
+    def _client(self) -> RuntimeClient:
+        async def ask(payload: bytes) -> bytes:
+            return await answer(self.host, payload)
+
+        return RuntimeClient(
+            LocalLink(ask),
+            self.ids,
+            dump=values.dump,
+            load=values.load,
+            schema_of=lambda type_: schema.output_schema(type_) or {},
+            output_type=output_types(self.app),
+        )
+
+    async def __aenter__(self) -> "Harness":
+        """Start, with the app registered."""
+        self.host.start()
+        await self.register(self.app)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End everything."""
+        await self.host.close()
+        for worker in self.spawner.workers:
+            await worker.kill()
+
+    async def register(self, app: App) -> None:
+        """Make an app the newest bundle."""
+        self.spawner.apps[app.plan.id] = app
+        request = requests.Register(plan=msgspec.msgpack.encode(app.plan), source=BundleSource(target="tests:app"))
+        await self.client.link.call(request)
+
+    async def crash(self) -> None:
+        """Kill the runtime and start another on the same store; its workers live on."""
+        storage, self.storage = self.storage, _Severed(self.storage)
+        engine = self.host._engine
+        keeper = self.host._keeper
+        assert keeper is not None
+        keeper.cancel()
+        if engine is not None:
+            engine.storage = self.storage
+            await engine.wheel.stop()
+            await engine.pools.close(stop_workers=False)
+        self.storage = storage
+        self.host = self._make()
+        self.host.start()
+
+
+class _Severed:
+    """A store that a dead runtime can no longer reach."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __getattr__(self, name: str) -> Any:
+        message = f"a dead runtime calls {name}"
+        raise AssertionError(message)
