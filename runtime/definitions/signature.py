@@ -121,7 +121,7 @@ def output_type(function: Callable[..., Any], title: str) -> Any:
     >>> output_type(count, "step 'count'")
     <class 'int'>
     """
-    annotations = _annotated(function).__annotations__ if _annotated(function) is not None else {}
+    annotations: dict[str, Any] = getattr(_annotated(function), "__annotations__", {})
     if "return" not in annotations:
         return None
     found = resolve(annotations["return"], function, title, "the result")
