@@ -33,6 +33,8 @@ class AgentHandle:
         max_steps: int | None = None,
         settings: dict[str, Json] | None = None,
         request_context: dict[str, Json] | None = None,
+        trace_id: str = "",
+        parent_span_id: str = "",
     ) -> "RunHandle":
         """Start the agent and return a handle of its run.
 
@@ -46,6 +48,8 @@ class AgentHandle:
             max_steps: Most model turns.
             settings: Sampling parameters for the provider.
             request_context: Stored with the run.
+            trace_id: The trace it belongs to, 32 hex digits; empty begins one.
+            parent_span_id: The caller's span in that trace, 16 hex digits.
         """
         options: dict[str, Json] = {}
         if output is not None:
@@ -64,6 +68,8 @@ class AgentHandle:
             thread_id=thread,
             options=options,
             request_context=request_context,
+            trace_id=trace_id,
+            parent_span_id=parent_span_id,
             output_type=output,
         )
 

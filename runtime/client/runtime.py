@@ -104,9 +104,15 @@ class RuntimeClient:
         thread_id: str | None = None,
         options: dict[str, Json] | None = None,
         single_step: bool = False,
+        trace_id: str = "",
+        parent_span_id: str = "",
         output_type: Any = None,
     ) -> RunHandle:
         """Start a run of anything; acknowledged when durable.
+
+        Args:
+            trace_id: The trace it belongs to, 32 hex digits; empty begins one.
+            parent_span_id: The caller's span in that trace, 16 hex digits.
 
         Raises:
             NotFound, InvalidInput, AlreadyClaimed: Nothing was recorded.
@@ -124,6 +130,8 @@ class RuntimeClient:
             thread_id=thread_id,
             options=options or {},
             single_step=single_step,
+            trace_id=trace_id,
+            parent_span_id=parent_span_id,
         )
         answer = await self.link.call(request)
         known = output_type if output_type is not None else self._output_type(kind, target)
@@ -193,6 +201,8 @@ class WorkflowHandle:
         request_context: dict[str, Json] | None = None,
         state: Any = None,
         single_step: bool = False,
+        trace_id: str = "",
+        parent_span_id: str = "",
     ) -> RunHandle:
         """Start a run; acknowledged when durable.
 
@@ -204,6 +214,8 @@ class WorkflowHandle:
             request_context: Stored with the run, given to every body.
             state: What the workflow's state begins with.
             single_step: Pause after every top-level step.
+            trace_id: The trace it belongs to, 32 hex digits; empty begins one.
+            parent_span_id: The caller's span in that trace, 16 hex digits.
 
         Raises:
             NotFound: There is no such workflow.
@@ -220,6 +232,8 @@ class WorkflowHandle:
             request_context=request_context,
             state=state,
             single_step=single_step,
+            trace_id=trace_id,
+            parent_span_id=parent_span_id,
         )
 
     async def run(self, input: Any = None, *, timeout_s: float | None = None, **options: Any) -> RunResult:  # noqa: A002
