@@ -61,6 +61,10 @@ class FileOps(Protocol):
         """Return whether there is something of this name."""
         ...
 
+    def modified_at(self, path: Path) -> float:
+        """Return when the file was last written, in epoch seconds."""
+        ...
+
     def read(self, path: Path) -> bytes:
         """Return the whole file."""
         ...
@@ -133,6 +137,10 @@ class OsFiles:
     def exists(self, path: Path) -> bool:
         """See `FileOps`."""
         return path.exists()
+
+    def modified_at(self, path: Path) -> float:
+        """See `FileOps`."""
+        return path.stat().st_mtime
 
     def read(self, path: Path) -> bytes:
         """See `FileOps`."""

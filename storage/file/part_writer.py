@@ -1,5 +1,6 @@
 """Making a part: sorted rows of one table as a Parquet file with checksummed pages."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,9 @@ from greenroom.storage.file.manifest import PartInfo
 from greenroom.storage.file.ops import FileOps
 
 FOLDER: Final = "data"
-ENDING: Final = ".parquet"
+LEVELS: Final = ("L0", "L1")
+
+_NAME: Final = re.compile(r"e(\d+)-s\d+-[0-9a-f]{8}\.parquet")
 
 _ROW_GROUP_ROWS: Final = {Table.RUNS: 2048, Table.KEYS: 2048, Table.JOURNAL: 512}
 _DEFAULT_ROW_GROUP_ROWS: Final = 1024
@@ -27,7 +30,6 @@ _DICTIONARY: Final = frozenset(
     {"workspace", "kind", "target", "bundle", "status", "role", "model", "resource_id", "error_type", "path"}
 )
 _NO_STATISTICS: Final = frozenset({"body", "plan", "content", "metadata", "error"})
-_LEVELS: Final = ("L0", "L1")
 
 
 def write_part(ops: FileOps, root: Path, table: Table, rows: pa.Table, *, epoch: int, level: int) -> PartInfo:
@@ -40,7 +42,7 @@ def write_part(ops: FileOps, root: Path, table: Table, rows: pa.Table, *, epoch:
     data = _encode(table, rows)
     crc: int = google_crc32c.value(data)
     seqs = pc.min_max(rows.column(SEQ)).as_py()
-    path = f"{FOLDER}/{table}/{_LEVELS[level]}/e{epoch}-s{seqs['max']:010d}-{crc:08x}{ENDING}"
+    path = f"{FOLDER}/{table}/{LEVELS[level]}/e{epoch}-s{seqs['max']:010d}-{crc:08x}.parquet"
     make_dirs(ops, (root / path).parent)
     place(ops, root / path, data)
     tail = _tail_bytes(data)
@@ -56,6 +58,12 @@ def write_part(ops: FileOps, root: Path, table: Table, rows: pa.Table, *, epoch:
         min_seq=seqs["min"],
         max_seq=seqs["max"],
     )
+
+
+def epoch_of(name: str) -> int | None:
+    """Return the epoch of the writer that made the part of this file name, or None for a file that is no part."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None
 
 
 def _end_of_groups(metadata: pq.FileMetaData) -> int:

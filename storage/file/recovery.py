@@ -104,7 +104,9 @@ class _Reader:
         rest = data[offset:]
         if sealed is not None and rest:
             raise corrupt(path, offset, "a frame is damaged")
-        if (later := frame.find_header(data, offset, name.epoch)) is not None:
+        torn = frame.read_header(data, offset)  # a header that arrived whole says where the next frame would stand
+        behind = offset + (frame.HEADER_BYTES + torn.body_bytes if torn else 1)
+        if (later := frame.find_header(data, behind, name.epoch)) is not None:
             raise corrupt(path, offset, f"a frame is damaged, and the one at {later} is not")
         if tail := rest.rstrip(b"\0"):
             self._set_aside(path, offset, tail)

@@ -79,5 +79,9 @@ class Segment:
         self._end += size
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._ops.close(self._fd)
+        """Let go of the file, and remove it when it holds no durable frame: the next segment has its name."""
+        with contextlib.suppress(OSError):
+            self._ops.close(self._fd)
+        if self._end == 0:
+            with contextlib.suppress(OSError):
+                self._ops.unlink(self.path)

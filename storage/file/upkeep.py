@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Final
 
 from greenroom.runtime.contracts.records import Table
 from greenroom.storage.file import manifest as manifests
@@ -19,10 +20,12 @@ from greenroom.storage.file.memtable import Memtable
 from greenroom.storage.file.merge import merged_rows, parts_to_merge
 from greenroom.storage.file.ops import FileOps
 from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.part_writer import ENDING, write_part
 from greenroom.storage.file.part_writer import FOLDER as DATA
+from greenroom.storage.file.part_writer import LEVELS, epoch_of, write_part
 from greenroom.storage.file.segment import FOLDER as SEGMENTS
 from greenroom.storage.file.segment import SegmentName
+
+_ABANDONED_AFTER_S: Final = 3600.0  # nobody takes so long to finish a file
 
 
 class Upkeep:
@@ -92,20 +95,23 @@ class Upkeep:
             self._ops.unlink(manifests.path_of(self._root, version))
 
     def sweep_orphans(self, manifest: Manifest) -> None:
-        """Remove what a crash left behind: unfinished files, and parts that no manifest lists."""
-        folders = [self._root / name for name in (".", SEGMENTS, EPOCHS, manifests.FOLDER)]
+        """Remove what a crash left behind: unfinished files, and parts of earlier writers that no manifest lists.
+
+        Nothing of a newer writer, which may be at work on another host, is touched.
+        """
+        folders = [self._root, *(self._root / name for name in (SEGMENTS, EPOCHS, manifests.FOLDER))]
         folders += [self._root / BLOBS / name for name in self._ops.list_dir(self._root / BLOBS)]
-        levels = [self._root / DATA / table / level for table in Table for level in ("L0", "L1")]
-        listed = {info.path for table in Table for info in manifest.parts(table)} | {
-            part.path for part in manifest.removed
-        }
+        levels = [self._root / DATA / table / level for table in Table for level in LEVELS]
         for folder in (*folders, *levels):
             for name in self._ops.list_dir(folder):
-                if name.endswith(TEMPORARY):
+                if name.endswith(TEMPORARY) and self._is_abandoned(folder / name):
                     self._ops.unlink(folder / name)
+        listed = {self._root / info.path for table in Table for info in manifest.parts(table)}
+        listed |= {self._root / part.path for part in manifest.removed}
         for folder in levels:
             for name in self._ops.list_dir(folder):
-                if name.endswith(ENDING) and (folder / name).relative_to(self._root).as_posix() not in listed:
+                epoch = epoch_of(name)
+                if epoch is not None and epoch < self._epoch.number and folder / name not in listed:
                     self._ops.unlink(folder / name)
 
     def _write(
@@ -136,6 +142,12 @@ class Upkeep:
     def _is_superfluous(self, name: SegmentName, manifest: Manifest) -> bool:
         is_orphan = name.epoch < manifest.epoch and str(name) not in manifest.sealed
         return name.first_seq <= manifest.floor_seq or is_orphan
+
+    def _is_abandoned(self, path: Path) -> bool:
+        try:
+            return self._ops.modified_at(path) + _ABANDONED_AFTER_S < self._now()
+        except FileNotFoundError:
+            return False  # just finished: it has its real name now
 
     def _is_past_grace(self, part: Removed) -> bool:
         return part.at + self._options.reader_grace_s <= self._now()

@@ -1,0 +1,128 @@
+"""Disks that are full, broken or slow to write."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from greenroom.runtime.contracts.errors import StorageError, StorageFull
+from greenroom.runtime.contracts.records import Table
+from greenroom.storage.file.options import FileOptions
+from greenroom.storage.file.store import FileStorage
+from tests.contract.records import head, journal
+from tests.contract.stores import rows
+from tests.fault.failing_files import BrokenSync, FullDisk, ShortWrites
+
+OPTIONS = FileOptions(segment_bytes=4096, flush_age_s=3600.0)
+
+
+@pytest.mark.parametrize("half_written", [False, True])
+async def test_a_full_disk_refuses_appends_until_there_is_space(tmp_path: Path, half_written: bool) -> None:
+    """StorageFull keeps nothing of the append; what was acknowledged stays; the same store then goes on."""
+    disk = FullDisk()
+    storage = await FileStorage.open(tmp_path, OPTIONS, disk)
+    kept = [journal("r", 1, body=b"x" * 900)]
+    await storage.append(kept)
+    disk.half_written, disk.is_full = half_written, not half_written
+    for size in (3000, 9000, 20):
+        with pytest.raises(StorageFull, match="no space left"):
+            await storage.append([journal("refused", 1, body=b"y" * size), head("refused")])
+    assert storage.health().is_writable
+    disk.is_full = False
+    for number in range(2, 12):
+        kept.append(journal("r", number, body=b"z" * 900))
+        await storage.append([kept[-1]])
+    assert await rows(storage, Table.JOURNAL) == kept
+    disk.is_full = True  # the close cannot flush, so the next open reads the journal
+    await storage.close()
+    storage = await FileStorage.open(tmp_path, OPTIONS)
+    assert await rows(storage, Table.JOURNAL) == kept
+    assert await rows(storage, Table.RUNS) == []
+    await storage.close()
+
+
+async def test_a_flush_without_space_loses_nothing_and_succeeds_later(tmp_path: Path) -> None:
+    """The records stay in the journal and in memory, and are flushed once there is space."""
+    disk = FullDisk()
+    storage = await FileStorage.open(tmp_path, OPTIONS, disk)
+    await storage.append([head("r1"), journal("r1", 1)])
+    disk.is_full = True
+    with pytest.raises(StorageFull):
+        await storage.flush()
+    assert storage.health().error is not None
+    assert await rows(storage, Table.RUNS) == [head("r1")]
+    disk.is_full = False
+    await storage.append([head("r2")])
+    await storage.flush()
+    assert storage.health().error is None
+    assert storage.health().figures["memory_records"] == 0
+    assert await rows(storage, Table.RUNS) == [head("r1"), head("r2")]
+    await storage.close()
+
+
+async def test_a_blob_without_space_is_refused(tmp_path: Path) -> None:
+    """StorageFull, and no half blob under the name."""
+    disk = FullDisk()
+    storage = await FileStorage.open(tmp_path, OPTIONS, disk)
+    disk.is_full = True
+    name = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0"
+    with pytest.raises(StorageFull):
+        await storage.put_blob(name, b"aaa")
+    disk.is_full = False
+    await storage.put_blob(name, b"aaa")
+    assert await storage.get_blob(name) == b"aaa"
+    await storage.close()
+
+
+async def test_a_failed_sync_stops_the_store_for_good(tmp_path: Path) -> None:
+    """The system says all is well at the second try; the store does not believe it. Acknowledged records are kept."""
+    disk = BrokenSync()
+    storage = await FileStorage.open(tmp_path, OPTIONS, disk)
+    await storage.append([head("r1")])
+    disk.fails_next = True
+    waiting = [asyncio.ensure_future(storage.append([head(f"lost{number}")])) for number in range(3)]
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(answer, StorageError) for answer in answers)
+    with pytest.raises(StorageError, match="cannot sync"):
+        await storage.append([head("r2")])
+    with pytest.raises(StorageError, match="cannot sync"):
+        await storage.flush()
+    health = storage.health()
+    assert not health.is_writable
+    assert health.error is not None
+    assert await storage.get(Table.RUNS, ("r1",)) == head("r1")
+    await storage.close()
+    storage = await FileStorage.open(tmp_path, OPTIONS)
+    assert await storage.get(Table.RUNS, ("r1",)) == head("r1")
+    await storage.close()
+
+
+async def test_short_writes_are_completed(tmp_path: Path) -> None:
+    """A system that writes a few bytes at a time still gets whole files."""
+    storage = await FileStorage.open(tmp_path, OPTIONS, ShortWrites())
+    written = [journal("r", number, body=bytes([number]) * 500) for number in range(1, 9)]
+    for record in written:
+        await storage.append([record])
+    await storage.flush()
+    await storage.close()
+    storage = await FileStorage.open(tmp_path, OPTIONS)
+    assert await rows(storage, Table.JOURNAL) == written
+    await storage.close()
+
+
+async def test_appends_wait_while_too_much_is_on_its_way(tmp_path: Path) -> None:
+    """With a bound of a few bytes all appends still get through, one after the other and in their order."""
+    storage = await FileStorage.open(tmp_path, FileOptions(queue_bytes=100, flush_age_s=3600.0))
+    tasks = [asyncio.create_task(storage.append([journal("r", number, body=b"x" * 200)])) for number in range(60)]
+    await asyncio.sleep(0)
+    tasks[10].cancel()
+    tasks[0].cancel()
+    most = 0.0
+    while not all(task.done() for task in tasks):
+        most = max(most, storage.health().figures["queued_bytes"])
+        await asyncio.sleep(0)
+    seqs = [task.result() for task in tasks if not task.cancelled()]
+    assert len(seqs) == 58
+    assert seqs == sorted(seqs)
+    assert most < 1000
+    await storage.close()
