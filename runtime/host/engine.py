@@ -46,6 +46,7 @@ from greenroom.runtime.host.book import RunBook, RunEntry
 from greenroom.runtime.host.messages import finished_messages
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.timers import TimerWheel
+from greenroom.runtime.telemetry import trace_run
 
 log = logging.getLogger("greenroom.engine")
 
@@ -166,11 +167,13 @@ class Engine:
         for path, number, name, answer in move.answers:
             self.pools.answer(CallAnswer(run_id=run.run_id, path=path, attempt=number, name=name, answer=answer))
         self.wheel.set((run.run_id,), min(run.timers.values(), default=None))
-        if run.status.is_final:
+        if run.status.is_final and not entry.stream.is_ended:
             entry.stream.is_ended = True
+            trace_run(run)
         entry.stream.publish(move.events)
         if not run.root.busy:
             self.book.release(run.run_id)
+            entry.stream.rest()
 
     def _dispatch(self, run: RunState, node: NodeState) -> None:
         if not node.has_attempt:

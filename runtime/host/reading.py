@@ -45,7 +45,7 @@ class Reading:
                 left = deadline - loop.time()
                 if left <= 0:
                     return None
-                await entry.stream.wait(left)
+                await entry.stream.wait(left, for_rest=not prefix)
         finally:
             entry.readers -= 1
 

@@ -20,7 +20,7 @@ MAX_EPHEMERAL = 4096
 class RunStream:
     """Events of one run, in order."""
 
-    __slots__ = ("_changed", "_ephemeral", "_events", "_incarnation", "_positions", "is_ended")
+    __slots__ = ("_changed", "_ephemeral", "_events", "_incarnation", "_positions", "_rested", "is_ended")
 
     def __init__(self, incarnation: str) -> None:
         self._incarnation = incarnation
@@ -28,6 +28,7 @@ class RunStream:
         self._positions: list[int] = []
         self._ephemeral = 0
         self._changed = asyncio.Event()
+        self._rested = asyncio.Event()
         self.is_ended = False
 
     def publish(self, events: list[Event]) -> None:
@@ -48,12 +49,17 @@ class RunStream:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait(self, timeout_s: float) -> None:
-        """Return when something changed, or after the time."""
-        changed = self._changed
+    def rest(self) -> None:
+        """Let those who wait for the run's end, or for its being parked, look again."""
+        self._rested.set()
+        self._rested = asyncio.Event()
+
+    async def wait(self, timeout_s: float, *, for_rest: bool = False) -> None:
+        """Return when something changed, or the run came to rest, or after the time."""
+        event = self._rested if for_rest else self._changed
         try:
             async with asyncio.timeout(timeout_s):
-                await changed.wait()
+                await event.wait()
         except TimeoutError:
             return
 
