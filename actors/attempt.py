@@ -12,13 +12,13 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor as ThreadExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
 from greenroom.actors.failures import describe_error
-from greenroom.actors.values import Binaries, Values, holds_binary, holds_reference
+from greenroom.actors.results import read_result
+from greenroom.actors.values import Binaries, Values, holds_reference
 from greenroom.runtime.contracts.entries import (
     Aborted,
     Bailed,
@@ -44,7 +44,6 @@ from greenroom.runtime.definitions.context import (
 from greenroom.runtime.definitions.invoke import (
     bind,
     check_resume,
-    dump_result,
     dump_suspend,
     load_resume,
     load_run_input,
@@ -151,7 +150,7 @@ async def _perform(attempt: Attempt, room: Room) -> Outcome:
         )
     result = await _call(attempt, body, room)
     _keep_patch(attempt)
-    return Succeeded(output=await _read_result(attempt, body, result, room.values))
+    return Succeeded(output=await read_result(item.kind, body, result, attempt.binaries, room.values))
 
 
 async def _call(attempt: Attempt, body: Body, room: Room) -> Any:
@@ -227,41 +226,6 @@ async def in_thread(
     if isinstance(result, StopIteration):
         raise RuntimeError("The body raised StopIteration.") from result  # noqa: TRY004 - as async bodies do
     raise result
-
-
-async def _read_result(attempt: Attempt, body: Body, result: Any, values: Values) -> Json:
-    match attempt.item.kind:
-        case "condition" | "approval":
-            return bool(result)
-        case "duration":
-            return _read_duration(result)
-        case _:
-            pass
-    binaries = attempt.binaries
-    if holds_binary(result):
-        # In a thread: encoding and hashing 100 MB takes long enough to stall every other body on this loop.
-        output = await asyncio.to_thread(dump_result, body, result, binaries)
-    else:
-        output = dump_result(body, result, binaries)
-    await values.store(binaries)
-    return await values.pack(output)
-
-
-def _read_duration(result: Any) -> Json:
-    match result:
-        case bool():
-            pass
-        case int() | float():
-            return float(result)
-        case timedelta():
-            return result.total_seconds()
-        case datetime():
-            return result.astimezone(UTC).isoformat()
-        case str():
-            return datetime.fromisoformat(result).astimezone(UTC).isoformat()
-        case _:
-            pass
-    raise TypeError(f"A sleep takes seconds, a timedelta, a datetime or an ISO time, not {type(result).__name__}.")
 
 
 def _is_cancelled_from_outside() -> bool:

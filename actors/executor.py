@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -42,6 +42,11 @@ from greenroom.runtime.definitions.context import Channel
 
 _Place: TypeAlias = tuple[str, str]
 """Run id and path: where at most one attempt counts at a time."""
+
+EARLY_CANCEL_S: Final = 30.0
+"""How long a cancel that came before its attempt is remembered: exchanges may overtake one another."""
+
+MAX_EARLY_CANCELS: Final = 10_000
 
 _encoder = msgspec.msgpack.Encoder()
 _exchange_decoder = msgspec.msgpack.Decoder(Exchange)
@@ -115,6 +120,7 @@ class Executor:
         self._outbox = Outbox(self._forget, jitter)
         self._attempts: dict[_Place, _Running] = {}
         self._finished: dict[_Place, int] = {}
+        self._early_cancels: dict[_Place, tuple[int, float]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._epoch = 0
 
@@ -188,6 +194,8 @@ class Executor:
             self._drop(earlier)
         if self._finished and self._finished.get(place, 0) >= item.attempt:
             return
+        if self._early_cancels and self._is_cancelled_early(place, item.attempt):
+            return
 
         def report(made: Report) -> bool:
             if self._attempts.get(place) is not running:
@@ -245,9 +253,18 @@ class Executor:
         return outcome
 
     def _cancel(self, stopped: AttemptId) -> None:
-        running = self._attempts.get((stopped.run_id, stopped.path))
+        place = (stopped.run_id, stopped.path)
+        running = self._attempts.get(place)
         if running is not None and running.attempt.item.attempt <= stopped.attempt:
             self._drop(running)
+        elif running is None and place not in self._finished:
+            while len(self._early_cancels) >= MAX_EARLY_CANCELS:
+                del self._early_cancels[next(iter(self._early_cancels))]
+            self._early_cancels[place] = (stopped.attempt, self._clock() + EARLY_CANCEL_S)
+
+    def _is_cancelled_early(self, place: _Place, attempt: int) -> bool:
+        cancelled, until = self._early_cancels.pop(place, (0, 0.0))
+        return attempt <= cancelled and self._clock() < until
 
     def _drop(self, running: _Running) -> None:
         """Stop an attempt: from now on it does not count, whatever it still does."""

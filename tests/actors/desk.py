@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
 
 from greenroom.actors.executor import Executor
-from greenroom.runtime.contracts.entries import Outcome
+from greenroom.runtime.contracts.entries import ErrorInfo, Failed, Outcome
 from greenroom.runtime.contracts.plan import StepOptions
 from greenroom.runtime.contracts.work import (
     Attached,
@@ -21,8 +22,10 @@ from greenroom.runtime.contracts.work import (
     WorkItem,
 )
 from greenroom.runtime.definitions.body import Body
+from greenroom.runtime.definitions.context import StepContext
 
 LIMIT_S = 10.0
+OpenDesk: TypeAlias = Callable[..., "Desk"]
 
 
 def body_of(function: Any, **options: Any) -> Body:
@@ -89,6 +92,42 @@ class Desk:
 
     async def outcome(self, item: WorkItem) -> Outcome:
         return (await self.finish(item))[0].outcome
+
+
+class Gate:
+    """A body that waits until it is let through, and counts its calls."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.calls = 0
+        self.was_cancelled = False
+        self.contexts: list[StepContext] = []
+
+    async def wait(self, value: Any, ctx: StepContext) -> Any:
+        self.calls += 1
+        self.contexts.append(ctx)
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+        return value
+
+    def body(self) -> Body:
+        return Body(key="wait", function=self.wait, is_async=True, takes_context=True)
+
+
+async def echo(value: Any) -> Any:
+    return value
+
+
+def at(path: str, attempt: int = 1) -> AttemptId:
+    return AttemptId(run_id="run-1", path=path, attempt=attempt)
+
+
+def error_of(outcome: Outcome) -> ErrorInfo:
+    assert isinstance(outcome, Failed)
+    return outcome.error
 
 
 class MemoryBlobs:

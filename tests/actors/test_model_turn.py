@@ -136,13 +136,36 @@ async def test_malformed_arguments_are_handed_on_as_text(server: RehearsalServer
 
 
 async def test_structured_output_and_settings_are_sent(server: RehearsalServer) -> None:
-    """The schema goes natively, settings as they are, and the key as a header of its own."""
+    """The schema goes natively, and settings as they are."""
     desk = Desk(server)
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     await desk.run(response_schema={"name": "count", "schema": schema}, settings={"temperature": 0.1, "seed": 7})
     body = server.requests[-1].body
     assert body["response_format"] == {"type": "json_schema", "json_schema": {"name": "count", "schema": schema}}
     assert (body["temperature"], body["seed"], body["stream_options"]) == (0.1, 7, {"include_usage": True})
+
+
+async def test_the_key_goes_along_as_a_header() -> None:
+    """A provider that knows idempotency keys bills a repeated turn once; a fallback is another request."""
+    heads: list[str] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        clients = ModelClients({"p": {"base_url": f"http://127.0.0.1:{port}", "headers": {"x-team": "stage"}}}, {})
+        turn = {"models": ["p/a", "p/b"], "messages": []}
+        item = WorkItem(path="t", attempt=1, bundle="b", kind="turn", code="a", key="run-1:t", input=turn)
+        outcome = await ModelTurns(clients).run_turn(item, Scope(run_id="r", workspace="w"), Stream())
+        await clients.close()
+    assert isinstance(outcome, Failed)
+    assert ["idempotency-key: run-1:t\r\n" in head for head in heads] == [True, False]
+    assert "idempotency-key: run-1:t:1\r\n" in heads[1]
+    assert all("x-team: stage" in head for head in heads)
 
 
 async def test_a_busy_provider_is_asked_again_when_it_said(server: RehearsalServer) -> None:
