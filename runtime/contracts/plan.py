@@ -44,6 +44,7 @@ class StepOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         resources: Custom Ray resources.
         labels: Node labels the body needs.
         validate: Whether the worker checks input and output against the schemas.
+        takes_context: The body asks for its context; one that does not is sent no state and no earlier outputs.
         stateful: The tool is a class with `setup`/`teardown` and lives in an actor of its own.
     """
 
@@ -60,6 +61,7 @@ class StepOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     labels: dict[str, str] = {}
     validate: bool = True
     stateful: bool = False
+    takes_context: bool = True
 
     @property
     def needs_task(self) -> bool:

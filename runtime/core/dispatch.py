@@ -83,11 +83,27 @@ def scope_of(run: RunState, node: NodeState) -> Scope:
     owner = node.owner()
     frame = owner.frame
     assert frame is not None  # noqa: S101 - an owner has one
-    versions = _versions(owner)
+    work = work_of(node.node)
+    takes_context = work is None or work[2].takes_context
+    versions = (-1,) if not takes_context else _versions(owner)
     if frame.scope is not None and frame.scope[0] == versions:
         return frame.scope[1]
+    scope = _bare_scope(run, owner) if not takes_context else _full_scope(run, owner)
+    frame.scope = (versions, scope)
+    return scope
+
+
+def _bare_scope(run: RunState, owner: NodeState) -> Scope:
+    frame = owner.frame
+    assert frame is not None  # noqa: S101 - an owner has one
+    return Scope(run_id=run.run_id, workspace=run.started.workspace, workflow_id=frame.target)
+
+
+def _full_scope(run: RunState, owner: NodeState) -> Scope:
+    frame = owner.frame
+    assert frame is not None  # noqa: S101 - an owner has one
     started = run.started
-    scope = Scope(
+    return Scope(
         run_id=run.run_id,
         workspace=started.workspace,
         workflow_id=frame.target,
@@ -99,8 +115,6 @@ def scope_of(run: RunState, node: NodeState) -> Scope:
         request_context=dict(run.request_context),
         outputs=_outputs(owner),
     )
-    frame.scope = (versions, scope)
-    return scope
 
 
 def _versions(owner: NodeState) -> tuple[int, ...]:

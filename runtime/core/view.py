@@ -151,12 +151,20 @@ def heads(run: RunState) -> list[RunHead]:
         if not frame.is_touched:
             continue
         frame.is_touched = False
-        head = _root_head(run) if node.parent is None else _child_head(run, node)
-        mark = (head.status, head.wake_at, head.is_open, head.cost_micros, head.error)
+        mark = _head_mark(run, node)
         if mark != frame.head_mark:
             frame.head_mark = mark
-            found.append(head)
+            found.append(_root_head(run) if node.parent is None else _child_head(run, node))
     return found
+
+
+def _head_mark(run: RunState, node: NodeState) -> tuple[Json, ...]:
+    """Return what of a head is worth a new row."""
+    if node.parent is not None:
+        return (child_status(node), node.error)
+    timers = run.timers
+    wake_at = min(timers.values()) if timers else None
+    return (run.status, wake_at, is_settled(run), run.usage.cost_micros, run.error)
 
 
 def _root_head(run: RunState) -> RunHead:

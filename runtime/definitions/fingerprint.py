@@ -17,6 +17,7 @@ import msgspec
 
 from greenroom.runtime.contracts.plan import BundlePlan
 from greenroom.runtime.definitions.body import Body
+from greenroom.runtime.definitions.schema import validators_of
 
 MAX_DEPTH: Final = 12
 """How far calls from one function to the next are followed."""
@@ -27,9 +28,15 @@ _PLAIN: Final = (str, int, float, complex, bool, bytes, type(None), type(Ellipsi
 def bundle_id(plan: BundlePlan, code: Mapping[str, Body]) -> str:
     """Return the id of a bundle: 16 hex digits over everything in the plan but its id, and over the code."""
     nameless = msgspec.structs.replace(plan, id="")
-    hints = {key: code_fingerprint(body.function) for key, body in sorted(code.items())}
+    hints = {key: _body_hints(body) for key, body in sorted(code.items())}
     canonical = msgspec.json.encode([nameless, hints], order="deterministic")
     return hashlib.sha256(canonical).hexdigest()[:16]
+
+
+def _body_hints(body: Body) -> list[str]:
+    types = (body.input_type, body.output_type, body.run_input_type, body.resume_type, body.suspend_type)
+    functions = [body.function, *(validator for type_ in types for validator in validators_of(type_))]
+    return [*map(code_fingerprint, functions), *(error.__qualname__ for error in body.retry_on or ())]
 
 
 def code_fingerprint(function: Any) -> str:

@@ -145,7 +145,9 @@ class Graph:
             id=step.id,
             description=step.description,
             code=key,
-            options=msgspec.structs.replace(options, validate=validate),
+            options=msgspec.structs.replace(
+                options, validate=validate, takes_context=self._book.bodies[key].takes_context
+            ),
             input_schema=input_schema(found.input_type),
             output_schema=output_schema(found.output_type),
             resume_schema=input_schema(step.resume),

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+import cloudpickle
+
 from greenroom.runtime.contracts.errors import DefinitionError
 
 MAX_ID_LENGTH: Final = 128
@@ -50,9 +52,15 @@ def find_global(definition: object) -> str | None:
     """
     module = sys.modules.get(getattr(definition, "__module__", None) or "")
     name = getattr(definition, "__qualname__", None)
-    if module is None or name is None or module.__name__ == "__main__":
+    if module is None or name is None or module.__name__ == "__main__" or _goes_by_value(module.__name__):
         return None
     at: object = module
     for part in name.split("."):
         at = getattr(at, part, None)
     return str(name) if at is definition else None
+
+
+def _goes_by_value(module: str) -> bool:
+    """Tell whether somebody asked that code of this module, or of a package around it, is pickled whole."""
+    registered = cloudpickle.list_registry_pickle_by_value()
+    return any(module == name or module.startswith(f"{name}.") for name in registered)

@@ -4,7 +4,7 @@ Pure but for a bounded cache of adapters. Schemas are deterministic: equal defin
 process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -30,14 +30,14 @@ class TypeReader:
         adapter: Validates into it and dumps from it.
         is_opaque: Nothing is known but its class (an Arrow table, say), so it has no schema.
         holds_bytes: Values hold bytes somewhere, which have no JSON form of their own.
-        has_validators: Functions of the user take part in validation, so a schema cannot stand for it.
+        validators: Functions of the user that take part in validation, so that a schema cannot stand for it.
     """
 
     type: Any
     adapter: TypeAdapter[Any]
     is_opaque: bool
     holds_bytes: bool
-    has_validators: bool
+    validators: tuple[Callable[..., Any], ...]
 
 
 # By identity, not equality: `int | str == str | int`, but their schemas differ.
@@ -67,13 +67,16 @@ def _make_reader(type_: Any) -> TypeReader:
         adapter=adapter,
         is_opaque=is_opaque,
         holds_bytes=any(node["type"] in {"bytes", "is-instance"} for node in nodes),
-        has_validators=any(_is_validator(node) for node in nodes),
+        validators=tuple(found for node in nodes if (found := _find_validator(node)) is not None),
     )
 
 
 def _make_adapter(type_: Any) -> tuple[TypeAdapter[Any], bool]:
     try:
-        return TypeAdapter(type_), False
+        adapter = TypeAdapter(type_)
+        if not adapter.pydantic_complete:  # it names types that were not there when it was made
+            adapter.rebuild(raise_errors=True)
+        return adapter, False
     except PydanticSchemaGenerationError as error:
         try:
             return TypeAdapter(type_, config=ConfigDict(arbitrary_types_allowed=True)), True
@@ -101,14 +104,14 @@ def _schema_nodes(schema: Any) -> Iterator[dict[str, Any]]:
             pending.extend(at)
 
 
-def _is_validator(node: dict[str, Any]) -> bool:
-    """Tell a user's validator from those pydantic itself puts around types of the standard library."""
+def _find_validator(node: dict[str, Any]) -> Any:
+    """Return the user's function of a node; those pydantic puts around types of the standard library do not count."""
     if node["type"] not in _VALIDATOR_NODES:
-        return False
+        return None
     function = node.get("function", {})
     called = function.get("function") if isinstance(function, dict) else None
     module = getattr(getattr(called, "func", called), "__module__", None)
-    return not (module or "").startswith(("pydantic.", "pydantic_core."))
+    return None if (module or "").startswith(("pydantic.", "pydantic_core.")) else called
 
 
 def has_validators(type_: Any) -> bool:
@@ -117,7 +120,12 @@ def has_validators(type_: Any) -> bool:
     >>> has_validators(list[int])
     False
     """
-    return type_of(type_) is not None and read_type(type_).has_validators
+    return bool(validators_of(type_))
+
+
+def validators_of(type_: Any) -> tuple[Callable[..., Any], ...]:
+    """Return the user's functions that take part in validating a type, in the order of the schema."""
+    return () if type_of(type_) is None else read_type(type_).validators
 
 
 def input_schema(type_: Any) -> Schema | None:

@@ -170,10 +170,10 @@ def _field(parameter: inspect.Parameter, annotation: Any, texts: dict[str, str])
     text = texts.get(parameter.name)
     # The description stands in the annotation, where a description the user gave by `Field` comes later and wins.
     described = Annotated[annotation, Field(description=text)] if text and not _is_described(annotation) else annotation
-    if isinstance(default, FieldInfo):
-        default.alias = default.validation_alias = default.serialization_alias = parameter.name
-        return described, default
-    return described, Field(default, alias=parameter.name, title=parameter.name.replace("_", " ").capitalize())
+    title = parameter.name.replace("_", " ").capitalize()
+    if isinstance(default, FieldInfo):  # `limit: int = Field(5, ge=1)` keeps all it says
+        return Annotated[described, Field(title=title), default], Field(alias=parameter.name)
+    return described, Field(default, alias=parameter.name, title=title)
 
 
 def _is_described(annotation: Any) -> bool:

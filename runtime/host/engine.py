@@ -210,7 +210,8 @@ class Engine:
         now = self.clock.now()
         match report:
             case Chunk(durable=False):
-                entry.stream.publish([Event(seq=0, type=report.event, path=report.path, at=now, data=report.data)])
+                path = report.path.rpartition("/")[0] if report.event.startswith("agent_") else report.path
+                entry.stream.publish([Event(seq=0, type=report.event, path=path, at=now, data=report.data)])
             case Chunk():
                 if self._is_current(entry, report):
                     self.collect(batch, entry, Wrote(at=now, path=report.path, data=report.data))
