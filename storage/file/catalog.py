@@ -1,6 +1,6 @@
 """The parts of the store at one moment, as the newest manifest lists them. A value: a change makes a new one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class Catalog:
 
 
 @contextmanager
-def pinned(parts: Sequence[Part]) -> Iterator[None]:
+def pinned(parts: Sequence[Part]) -> Generator[None, None, None]:
     """Keep the files of these parts on the disk meanwhile. Called on the event loop only."""
     for part in parts:
         part.pins += 1

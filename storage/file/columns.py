@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from greenroom.runtime.contracts.records import RECORD_TYPES, Record, Table
 from greenroom.storage.field import Field, FieldKind, fields_of
+from greenroom.storage.file.compute import pc
 from greenroom.storage.rows import Row
 
 SEQ: Final = "seq"

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +58,7 @@ def place(ops: FileOps, path: Path, data: bytes | memoryview) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(ops: FileOps, path: Path, data: bytes | memoryview) -> Iterator[Path]:
+def _temporary(ops: FileOps, path: Path, data: bytes | memoryview) -> Generator[Path, None, None]:
     """Hold the synced bytes under a name of their own, so that two writers never share one."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY}")
     try:

@@ -5,11 +5,11 @@ from itertools import takewhile
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from greenroom.runtime.contracts.records import Table
 from greenroom.storage.field import key_names
 from greenroom.storage.file.columns import SEQ, conform
+from greenroom.storage.file.compute import pc
 from greenroom.storage.file.part import Part
 
 MAX_PART_BYTES: Final = 128 * 1024 * 1024

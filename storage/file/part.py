@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 import google_crc32c
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from greenroom.runtime.contracts.errors import StorageError
@@ -18,6 +17,7 @@ from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.storage.field import key_names
 from greenroom.storage.file.cache import Cache
 from greenroom.storage.file.columns import to_records
+from greenroom.storage.file.compute import pc
 from greenroom.storage.file.failure import corrupt, storage_error
 from greenroom.storage.file.manifest import PartInfo
 
@@ -177,6 +177,8 @@ def _fences(group: pq.RowGroupMetaData, columns: Sequence[int]) -> list[tuple[st
     found: list[tuple[str | int, str | int] | None] = []
     for index in columns:
         statistics = group.column(index).statistics
-        has_fence = statistics is not None and statistics.has_min_max
-        found.append((statistics.min, statistics.max) if has_fence else None)
+        if statistics is None or not statistics.has_min_max:
+            found.append(None)
+        else:
+            found.append((statistics.min, statistics.max))
     return found

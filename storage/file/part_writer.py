@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import google_crc32c
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from greenroom.runtime.contracts.records import Key, Table
 from greenroom.storage.field import key_names
 from greenroom.storage.file.columns import SEQ, schema_of
+from greenroom.storage.file.compute import pc
 from greenroom.storage.file.durable import make_dirs, place
 from greenroom.storage.file.manifest import PartInfo
 from greenroom.storage.file.ops import FileOps

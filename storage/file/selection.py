@@ -5,12 +5,12 @@ from functools import reduce
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from greenroom.runtime.contracts.records import RECORD_TYPES, Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage.field import FieldKind, fields_of, key_names, order_names
 from greenroom.storage.file.columns import SEQ
+from greenroom.storage.file.compute import pc
 from greenroom.storage.file.part import Part
 
 _PART: Final = "$part"

@@ -4,9 +4,9 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from greenroom.runtime.contracts.errors import NotFound, StorageError
 from greenroom.runtime.contracts.records import BundleRow, JournalRow, LedgerRow, Record, RunHead, Table
@@ -50,9 +50,9 @@ async def test_an_empty_append_changes_nothing(storage: Storage) -> None:
 async def test_a_refused_record_keeps_its_whole_append_out(storage: Storage) -> None:
     """All or none: nothing of an append with a value that cannot be stored is seen, and the store goes on."""
     for wrong in (
-        RunHead(**{**_fields(head("bad")), "status": 3}),
-        RunHead(**{**_fields(head("bad")), "groups": 2**63}),
-        RunHead(**{**_fields(head("bad")), "wake_at": float("inf")}),
+        replace(head("bad"), status=3),
+        replace(head("bad"), groups=2**63),
+        replace(head("bad"), wake_at=float("inf")),
         message("t", 1, content={"x": object()}),
     ):
         with pytest.raises(StorageError, match="cannot be stored"):
@@ -187,9 +187,7 @@ async def test_values_come_back_as_they_were(store: Store) -> None:
     storage = await store.open()
     written: list[Record] = [
         head("r1", at=1_795_359_861.3254501),
-        RunHead(
-            **{**_fields(head("r2")), "wake_at": 4_102_444_800.25, "error": "naïve – 端末 \x00 ok", "groups": 2**63 - 1}
-        ),
+        replace(head("r2"), wake_at=4_102_444_800.25, error="naïve – 端末 \x00 ok", groups=2**63 - 1),
         BundleRow(bundle="b", plan=bytes(range(256)), created_at=-1.5, search_path=("a", "b")),
         BundleRow(bundle="c", plan=b"", created_at=3.0, target="m:a"),
         message("t", 1, content=[{"type": "text", "text": "x", "n": None}, 1.5, True]),
@@ -285,7 +283,3 @@ async def test_health_counts(storage: Storage) -> None:
     assert health.epoch >= 1
     assert health.error is None
     assert health.figures["appends"] == 1
-
-
-def _fields(record: RunHead) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__struct_fields__}

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from greenroom.runtime.contracts.records import TABLE_OF, Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
@@ -38,7 +39,7 @@ QUERIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     changes=st.lists(CHANGES, min_size=1, max_size=25),
     options=QUERIES,
@@ -74,11 +75,11 @@ def test_a_store_is_a_dict_that_remembers(
         query = Query(**options)
         if expected and cursor:
             middle = sorted(expected.values(), key=lambda row: (row.order, row.row_key))[len(expected) // 2]
-            query = Query(**options, after=middle.order)
+            query = replace(query, after=middle.order)
         if table is Table.RUNS and names:
-            query = Query(**{**_fields(query), "where": {"status": tuple(names)}})
+            query = replace(query, where={"status": tuple(names)})
         if table is Table.JOURNAL and expected:
-            query = Query(**{**_fields(query), "prefix": next(iter(expected))[:1]})
+            query = replace(query, prefix=next(iter(expected))[:1])
         wanted = [row for row in expected.values() if _wanted(row, query)]
         wanted.sort(key=lambda row: (row.order, row.row_key), reverse=query.reverse)
         assert await rows(storage, table, query) == wanted[: query.limit]
@@ -99,7 +100,3 @@ def _wanted(row: Record, query: Query) -> bool:
         and all(getattr(row, name) in values for name, values in query.where.items())
         and (query.after is None or (row.order < query.after if query.reverse else row.order > query.after))
     )
-
-
-def _fields(query: Query) -> dict[str, Any]:
-    return {name: getattr(query, name) for name in query.__struct_fields__}

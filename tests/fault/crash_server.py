@@ -15,7 +15,7 @@ from tests.contract.records import head, journal
 from tests.fault.failing_files import DyingFiles
 
 OPTIONS = FileOptions(segment_bytes=4096, max_parts=1, reader_grace_s=0.0, flush_age_s=3600.0, kept_manifests=2)
-APPENDS = 8
+APPENDS = 7
 
 
 async def work(root: Path, files: DyingFiles, said: int) -> None:

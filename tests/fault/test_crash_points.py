@@ -49,15 +49,16 @@ def server() -> Iterator[Server]:
 
 
 async def test_a_death_at_any_file_operation_loses_no_acknowledged_append(server: Server, tmp_path: Path) -> None:
-    """Every operation of open, append, roll, flush, merge, sweep and close; then one of the recovery that follows."""
+    """Every operation of open, append, roll, flush, merge, sweep and close; at times one of the recovery too."""
     whole = server.run(tmp_path / "whole", 0)
     assert len(whole.acknowledged) == APPENDS
     assert whole.calls > 100
     for at in range(1, whole.calls + 1):
         root = tmp_path / str(at)
-        first = server.run(root, at)
-        again = server.run(root, at % 29 + 1)
-        await _check(root, first.acknowledged | again.acknowledged)
+        acknowledged = server.run(root, at).acknowledged
+        if at % 3 == 0:
+            acknowledged |= server.run(root, at % 29 + 1).acknowledged
+        await _check(root, acknowledged)
 
 
 async def _check(root: Path, acknowledged: set[str]) -> None:

@@ -157,7 +157,7 @@ async def test_a_flipped_bit_in_a_part_is_an_error_or_changes_nothing(tmp_path: 
     found = 0
     for path in parts:
         data = path.read_bytes()
-        for _ in range(60):
+        for _ in range(40):
             offset = chance.randrange(len(data))
             path.write_bytes(_flip(data, offset, chance.randrange(8)))
             try:
@@ -166,7 +166,7 @@ async def test_a_flipped_bit_in_a_part_is_an_error_or_changes_nothing(tmp_path: 
                 assert error.facts["file"] == str(path)  # noqa: PT017 - the other outcome is right too
                 found += 1
         path.write_bytes(data)
-    assert found > 150
+    assert found > 100
 
 
 async def test_a_part_that_is_gone_or_short_is_an_error_at_open(tmp_path: Path) -> None:
