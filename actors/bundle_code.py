@@ -7,7 +7,7 @@ store for as long as the cluster lives, so that a restarted runtime can start mo
 import asyncio
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from ray.experimental import internal_kv
@@ -23,15 +23,20 @@ _PREFIX: Final = "bundle:"
 MAX_LOADED: Final = 8
 
 
+# Ray offers no public way to its key-value store; the libraries it ships use these names.
+_put: Any = internal_kv._internal_kv_put  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+_get: Any = internal_kv._internal_kv_get  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
 async def keep_source(bundle: str, source: BundleSource) -> None:
     """Keep where a bundle's code comes from, for later workers and later runtimes."""
     data = msgspec.msgpack.encode(source)
-    await asyncio.to_thread(internal_kv._internal_kv_put, _key(bundle), data, True, namespace=_NAMESPACE)  # noqa: SLF001 - Ray offers no public way
+    await asyncio.to_thread(_put, _key(bundle), data, overwrite=True, namespace=_NAMESPACE)
 
 
 def find_source(bundle: str) -> BundleSource | None:
     """Return where a bundle's code comes from, or None if this cluster was never told."""
-    data: bytes | None = internal_kv._internal_kv_get(_key(bundle), namespace=_NAMESPACE)  # noqa: SLF001 - as above
+    data = _get(_key(bundle), namespace=_NAMESPACE)
     return None if data is None else msgspec.msgpack.decode(data, type=BundleSource)
 
 

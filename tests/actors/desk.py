@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -29,19 +30,13 @@ OpenDesk: TypeAlias = Callable[..., "Desk"]
 
 
 def body_of(function: Any, **options: Any) -> Body:
-    return Body(
-        key=function.__name__, function=function, **{"is_async": asyncio.iscoroutinefunction(function), **options}
-    )
+    found: dict[str, Any] = {"is_async": inspect.iscoroutinefunction(function), **options}
+    return Body(key=function.__name__, function=function, **found)
 
 
 def work(code: str, input: Any = None, *, path: str | None = None, attempt: int = 1, **fields: Any) -> WorkItem:
-    return WorkItem(
-        **{"kind": "step", "bundle": "b1", "key": f"run-1:{path or code}", **fields},
-        path=path or code,
-        attempt=attempt,
-        code=code,
-        input=input,
-    )
+    found: dict[str, Any] = {"kind": "step", "bundle": "b1", "key": f"run-1:{path or code}", **fields}
+    return WorkItem(**found, path=path or code, attempt=attempt, code=code, input=input)
 
 
 def quick() -> StepOptions:
@@ -54,7 +49,8 @@ class Desk:
     def __init__(self, executor: Executor, epoch: int = 1, **scope: Any) -> None:
         self.executor = executor
         self.epoch = epoch
-        self.scope = Scope(**{"run_id": "run-1", "workspace": "w1", "workflow_id": "flow", **scope})
+        found: dict[str, Any] = {"run_id": "run-1", "workspace": "w1", "workflow_id": "flow", **scope}
+        self.scope = Scope(**found)
         self.acked = 0
         self.reports: list[Report] = []
 

@@ -11,7 +11,7 @@ from greenroom.actors.model_turn import MAX_WAIT_S, ModelTurns
 from greenroom.actors.openai_client import Ended, ModelClients, ModelFault, TextDelta, Used
 from greenroom.actors.rehearsal.script import Fault, Reply, ScriptedCall, ScriptedUsage
 from greenroom.actors.rehearsal.server import RehearsalServer
-from greenroom.runtime.contracts.entries import Failed, Outcome, Succeeded, Usage
+from greenroom.runtime.contracts.entries import Failed, Outcome, Succeeded, TargetKind, Usage
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import Scope, WorkItem
 
@@ -40,7 +40,7 @@ class Stream:
     async def write_durably(self, data: Json) -> None:
         raise NotImplementedError
 
-    async def call(self, *_: Any) -> Json:
+    async def call(self, name: str, kind: TargetKind, target: str, input: Json, options: dict[str, Json]) -> Json:
         raise NotImplementedError
 
     def text(self, event: str = "agent_text_delta", field: str = "text") -> str:

@@ -50,12 +50,13 @@ async def spawner() -> AsyncIterator[RaySpawner]:
 
 
 def spec(pool: str = "steps", **fields: Any) -> WorkerSpec:
-    return WorkerSpec(**{"bundle": app.plan.id, "number": 0, "source": SOURCE, **fields}, pool=pool)
+    wanted: dict[str, Any] = {"bundle": app.plan.id, "number": 0, "source": SOURCE, **fields}
+    return WorkerSpec(**wanted, pool=pool)
 
 
 def item(code: str, input: Any = None, **fields: Any) -> WorkItem:
     """Return work for a step, or with `tool/` before its name for a tool."""
-    found = {"path": code, "attempt": 1, "kind": "step", "key": code, **fields}
+    found: dict[str, Any] = {"path": code, "attempt": 1, "kind": "step", "key": code, **fields}
     key = code if "/" in code else f"all/{code}"
     return WorkItem(**found, code=key, bundle=app.plan.id, input=input)
 
