@@ -92,8 +92,9 @@ def _to_column(field: Field, values: Sequence[Any]) -> pa.Array:
 
 
 def _from_column(field: Field, column: pa.ChunkedArray) -> list[Any]:
-    if field.kind is FieldKind.TIME:
-        column = _to_seconds(column)
+    if field.kind is FieldKind.TIME:  # int by int divides to the nearest double, which is the one that was stored
+        micros: list[int | None] = column.cast(pa.int64()).to_pylist()
+        return [None if value is None else value / _MICROS for value in micros]
     values: list[Any] = column.to_pylist()
     if field.kind is FieldKind.JSON:
         decoded: list[Any] = [None if value is None else msgspec.json.decode(value) for value in values]
@@ -107,10 +108,3 @@ def _to_timestamps(seconds: pa.Array) -> pa.Array:
     micros = pc.round(pc.multiply(pc.subtract(seconds, whole), 1e6))
     total = pc.add(pc.multiply(pc.cast(whole, pa.int64()), _MICROS), pc.cast(micros, pa.int64()))
     return total.cast(_TYPES[FieldKind.TIME])
-
-
-def _to_seconds(timestamps: pa.ChunkedArray) -> pa.ChunkedArray:
-    total = timestamps.cast(pa.int64())
-    whole = pc.divide(total, _MICROS)
-    micros = pc.subtract(total, pc.multiply(whole, _MICROS))
-    return pc.add(pc.cast(whole, pa.float64()), pc.divide(pc.cast(micros, pa.float64()), 1e6))

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from greenroom.runtime.contracts.records import Table
 from greenroom.storage.field import key_names
-from greenroom.storage.file.columns import SEQ, conform
-from greenroom.storage.file.compute import pc
+from greenroom.storage.file.columns import conform
 from greenroom.storage.file.part import Part
+from greenroom.storage.file.selection import newest_rows
 
 MAX_PART_BYTES: Final = 128 * 1024 * 1024
 """Parts of this size are left as they are."""
@@ -40,6 +40,4 @@ def merged_rows(table: Table, parts: Sequence[Part]) -> pa.Table:
     Raises:
         StorageCorrupt: A part is damaged.
     """
-    rows = pa.concat_tables([conform(table, part.read()) for part in parts])
-    newest = rows.group_by(list(key_names(table))).aggregate([(SEQ, "max")]).column(f"{SEQ}_max")
-    return rows.filter(pc.is_in(rows.column(SEQ), value_set=newest.combine_chunks()))
+    return newest_rows([conform(table, part.read()) for part in parts], key_names(table))

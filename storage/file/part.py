@@ -85,9 +85,9 @@ class Part:
             for name, value in zip(self._keys, key, strict=True):
                 equal = pc.equal(rows.column(name), value)
                 mask = equal if mask is None else pc.and_(mask, equal)
-            found = rows.filter(mask)
-            if found.num_rows:
-                return to_records(self.table, found)[0]
+            index = pc.index(mask, True).as_py()
+            if index >= 0:
+                return to_records(self.table, rows.slice(index, 1))[0]
         return None
 
     def take(self, rows: Sequence[int]) -> list[Record]:

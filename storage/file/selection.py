@@ -64,16 +64,32 @@ def select(table: Table, parts: Sequence[Part], query: Query) -> Selection:
     pieces = [piece for number, part in enumerate(parts) if (piece := _narrow(part, number, names, query)) is not None]
     if not pieces:
         return Selection(parts, None)
-    found = pa.concat_tables(pieces, promote_options="default")
     keys = key_names(table)
-    if len(pieces) > 1:
-        newest = found.group_by(list(keys)).aggregate([(SEQ, "max")]).column(f"{SEQ}_max")
-        found = found.filter(pc.is_in(found.column(SEQ), value_set=newest.combine_chunks()))
+    found = newest_rows(pieces, keys)
     if (mask := _mask(table, found, query)) is not None:
         found = found.filter(mask)
     direction = "descending" if query.reverse else "ascending"
     order = dict.fromkeys((*order_names(table), *keys), direction)
     return Selection(parts, found.sort_by(list(order.items())).select([_PART, _ROW]))
+
+
+def newest_rows(pieces: Sequence[pa.Table], keys: Sequence[str]) -> pa.Table:
+    """Return the newest row of each key.
+
+    Args:
+        pieces: Rows of parts, oldest part first; each has a key once.
+    """
+    if len(keys) > 1:
+        rows = pa.concat_tables(pieces, promote_options="default")
+        if len(pieces) == 1:
+            return rows
+        newest = rows.group_by(list(keys)).aggregate([(SEQ, "max")]).column(f"{SEQ}_max")
+        return rows.filter(pc.is_in(rows.column(SEQ), value_set=newest.combine_chunks()))
+    kept = [pieces[-1]]
+    for piece in reversed(pieces[:-1]):  # many times faster than grouping by strings
+        newer = pa.chunked_array([chunk for other in kept for chunk in other.column(keys[0]).chunks])
+        kept.append(piece.filter(pc.invert(pc.is_in(piece.column(keys[0]), value_set=newer.combine_chunks()))))
+    return pa.concat_tables(kept, promote_options="default")
 
 
 def _narrow_names(table: Table, query: Query) -> list[str]:

@@ -21,7 +21,12 @@ TIMES = st.one_of(st.integers(0, 5).map(float), st.floats(0, 4e9), st.floats(1.7
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(head, NAMES, at=TIMES, workspace=NAMES, status=NAMES, groups=st.integers(0, 2**63 - 1)),
     st.builds(journal, NAMES, st.integers(1, 6), body=st.binary(max_size=20)),
-    st.builds(message, NAMES, st.integers(1, 4), content=st.one_of(NAMES, st.lists(st.integers(), max_size=2))),
+    st.builds(
+        message,
+        NAMES,
+        st.integers(1, 4),
+        content=st.one_of(NAMES, st.lists(st.integers(-(2**63), 2**64 - 1), max_size=2)),
+    ),
     st.builds(thread, NAMES, at=TIMES),
 )
 CHANGES = st.one_of(
