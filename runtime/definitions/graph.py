@@ -122,7 +122,7 @@ class Graph:
                     description=member.description,
                     code=f"tool/{member.id}",
                     tool=member.id,
-                    options=_with_reconcile(member.options.data, f"tool/{member.id}", member.options.reconcile),
+                    options=member.plan_options,
                     input_schema=member.input_schema(),
                     output_schema=output_schema(member.output),
                 )
@@ -138,15 +138,14 @@ class Graph:
         key = self._key(name)
         validate = step.options.data.validate and self._workflow.validate
         found = self._book.add_step(key, step, name, run_input=self._workflow.input, validate=validate)
-        self._book.add_reconcile(key, step.options, f"step {name!r}")
-        options = _with_reconcile(step.options.data, key, step.options.reconcile)
+        reconcile = self._book.add_reconcile(key, step.options, f"step {name!r}")
         return StepNode(
             name=name,
             id=step.id,
             description=step.description,
             code=key,
             options=msgspec.structs.replace(
-                options, validate=validate, takes_context=self._book.bodies[key].takes_context
+                step.options.data, reconcile=reconcile, validate=validate, takes_context=found.takes_context
             ),
             input_schema=input_schema(found.input_type),
             output_schema=output_schema(found.output_type),
@@ -272,10 +271,6 @@ class Graph:
         key = self._key(name)
         self._book.add_function(key, function, title, run_input=self._workflow.input, validate=self._workflow.validate)
         return key
-
-
-def _with_reconcile(options: Any, key: str, reconcile: object) -> Any:
-    return options if reconcile is None else msgspec.structs.replace(options, reconcile=f"{key}.reconcile")
 
 
 def _check_count(name: str, count: object) -> None:

@@ -3,8 +3,6 @@
 import re
 from typing import Any, Final
 
-import msgspec
-
 from greenroom.runtime.contracts.errors import DefinitionError, DuplicateName, InvalidGraph
 from greenroom.runtime.contracts.plan import AgentPlan, Schema, ToolPlan, ToolRef, WorkflowPlan, empty_object_schema
 from greenroom.runtime.definitions.agent import Agent
@@ -30,8 +28,7 @@ def plan_tool(tool: AnyTool, book: CodeBook) -> ToolPlan:
     """
     key, title = f"tool/{tool.id}", f"tool {tool.id!r}"
     book.add_tool(key, tool)
-    options = tool.options.data
-    reconcile = book.add_reconcile(key, tool.options, title)
+    book.add_reconcile(key, tool.options, title)
     approval: str | None = None
     if callable(tool.requires_approval):
         approval = f"{key}.approval"
@@ -42,7 +39,7 @@ def plan_tool(tool: AnyTool, book: CodeBook) -> ToolPlan:
         description=tool.description,
         input_schema=tool.input_schema(),
         output_schema=output_schema(tool.output),
-        options=msgspec.structs.replace(options, reconcile=reconcile),
+        options=tool.plan_options,
         requires_approval=tool.requires_approval is True,
         approval=approval,
     )

@@ -4,6 +4,7 @@ Pure but for a bounded cache of adapters. Schemas are deterministic: equal defin
 process.
 """
 
+import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -18,6 +19,15 @@ from greenroom.runtime.contracts.plan import Schema
 MAX_ADAPTERS: Final = 4096
 """Most adapters that are kept; the cache starts anew above it."""
 
+_STANDARD: Final = (
+    ipaddress.IPv4Address,
+    ipaddress.IPv6Address,
+    ipaddress.IPv4Network,
+    ipaddress.IPv6Network,
+    ipaddress.IPv4Interface,
+    ipaddress.IPv6Interface,
+)
+"""Classes that pydantic calls as validators of themselves."""
 _VALIDATOR_NODES: Final = frozenset({"function-before", "function-after", "function-wrap", "function-plain"})
 
 
@@ -76,13 +86,18 @@ def _make_adapter(type_: Any) -> tuple[TypeAdapter[Any], bool]:
         adapter = TypeAdapter(type_)
         if not adapter.pydantic_complete:  # it names types that were not there when it was made
             adapter.rebuild(raise_errors=True)
-        return adapter, False
     except PydanticSchemaGenerationError as error:
-        try:
-            return TypeAdapter(type_, config=ConfigDict(arbitrary_types_allowed=True)), True
-        except PydanticUserError:
-            raise DefinitionError(_unreadable(type_, error), {"type": repr(type_)}) from None
+        return _make_opaque(type_, error), True
     except (PydanticUserError, NameError) as error:
+        raise DefinitionError(_unreadable(type_, error), {"type": repr(type_)}) from None
+    else:
+        return adapter, False
+
+
+def _make_opaque(type_: Any, error: Exception) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(type_, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError:
         raise DefinitionError(_unreadable(type_, error), {"type": repr(type_)}) from None
 
 
@@ -110,6 +125,8 @@ def _find_validator(node: dict[str, Any]) -> Any:
         return None
     function = node.get("function", {})
     called = function.get("function") if isinstance(function, dict) else None
+    if called in _STANDARD:
+        return None
     module = getattr(getattr(called, "func", called), "__module__", None)
     return None if (module or "").startswith(("pydantic.", "pydantic_core.")) else called
 

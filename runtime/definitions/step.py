@@ -30,6 +30,10 @@ class Step(Generic[P, R]):
         suspend: Type of what it shows while it is suspended, or None for any JSON.
     """
 
+    __name__: str
+    __qualname__: str
+    __wrapped__: Callable[P, R]
+
     def __init__(
         self,
         function: Callable[P, R],

@@ -9,12 +9,13 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Generic, ParamSpec, TypeVar, overload
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 from typing_extensions import Unpack
 
 from greenroom.runtime.contracts.errors import DefinitionError
-from greenroom.runtime.contracts.plan import Schema, empty_object_schema
+from greenroom.runtime.contracts.plan import Schema, StepOptions, empty_object_schema
 from greenroom.runtime.definitions.docstring import arguments_of, description_of
 from greenroom.runtime.definitions.naming import check_id, find_global, name_of
 from greenroom.runtime.definitions.options import Execution, read_options
@@ -38,6 +39,10 @@ class Tool(Generic[P, R]):
         requires_approval: Whether a person must approve each call, or a callable `(arguments, ctx)` that tells.
         is_stateful: Whether it is a class.
     """
+
+    __name__: str
+    __qualname__: str
+    __wrapped__: Callable[P, R]
 
     def __init__(
         self,
@@ -142,6 +147,15 @@ class Tool(Generic[P, R]):
         """Name of the parameter that gets the context, if there is one."""
         parameters = parameters_of(self.target) or {}
         return next((item.name for item in parameters.values() if is_context(item)), None)
+
+    @property
+    def plan_options(self) -> StepOptions:
+        """The options as plans have them, with the key of its `reconcile`."""
+        return msgspec.structs.replace(
+            self.options.data,
+            reconcile=f"tool/{self.id}.reconcile" if self.options.reconcile is not None else None,
+            takes_context=self.context_parameter is not None,
+        )
 
     @property
     def output(self) -> Any:

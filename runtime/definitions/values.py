@@ -7,6 +7,7 @@ the path to it and its type, never dropped or guessed. Bytes, tables and images 
 import dataclasses
 import enum
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -66,6 +67,8 @@ class _Dump:
                 return _number(float(value), path)
             case str():
                 return str(value)
+            case os.PathLike():
+                return self.value(os.fspath(value), path, depth + 1)
             case bytes() | bytearray() | memoryview():
                 return self._bytes(value, path)
             case dict() | Mapping():
@@ -138,9 +141,11 @@ def _key(key: Any, path: str) -> str:
     if isinstance(key, str):
         return str(key.value) if isinstance(key, enum.Enum) else str(key)
     try:
-        return str(next(iter(to_jsonable_python({key: None}))))
+        if not isinstance(key, tuple | frozenset | bytes):
+            return str(next(iter(to_jsonable_python({key: None}))))
     except (PydanticSerializationError, ValueError, TypeError):
-        raise _refused(path, f"has a key that is a {_type_name(key)}; keys are text") from None
+        pass
+    raise _refused(path, f"has a key that is a {_type_name(key)}; keys are text")
 
 
 def _at(path: str, key: Any) -> str:
