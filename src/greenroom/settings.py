@@ -95,8 +95,14 @@ def _models_of_environment() -> dict[str, ModelProvider]:
     """Return OpenAI as a provider when the environment has its key or a base URL."""
     if not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")):
         return {}
-    provider = ModelProvider(base_url=os.environ.get("OPENAI_BASE_URL"), api_key_env="OPENAI_API_KEY")
-    return {"openai": provider}
+    # An endpoint on this machine seldom asks for a key.
+    variable = "OPENAI_API_KEY" if has_variable("OPENAI_API_KEY") else None
+    return {"openai": ModelProvider(base_url=os.environ.get("OPENAI_BASE_URL"), api_key_env=variable)}
+
+
+def has_variable(name: str) -> bool:
+    """Tell whether the environment sets a variable; what it is set to, such as a key, is read where it is used."""
+    return bool(os.environ.get(name))
 
 
 def has_real_model() -> bool:
