@@ -4,6 +4,9 @@ Knows schemas only, no user's classes, so the host can use it. References to sto
 right: what they stand for is not here. No schema is ever fetched from anywhere.
 """
 
+# Walks JSON and JSON Schemas, which may be anything.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import copy
 import re
 import uuid
@@ -254,7 +257,7 @@ def _is_date(value: Any) -> bool:
 
 @FORMATS.checks("time", raises=ValueError)
 def _is_time(value: Any) -> bool:
-    return not isinstance(value, str) or time.fromisoformat(value) is not None
+    return not isinstance(value, str) or bool(str(time.fromisoformat(value)))
 
 
 @FORMATS.checks("uuid", raises=ValueError)

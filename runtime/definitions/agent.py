@@ -88,9 +88,7 @@ class Memory:
         if self.working is not None:
             found["working"] = {
                 "scope": self.working.scope,
-                "schema": self.working.schema
-                if isinstance(self.working.schema, dict)
-                else input_schema(self.working.schema),
+                "schema": input_schema(self.working.schema),
                 "template": self.working.template,
             }
         return found
@@ -132,13 +130,13 @@ class Agent:
     input_guards: Sequence[Callable[..., Any]] = ()
     output_guards: Sequence[Callable[..., Any]] = ()
     description: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     retries: int | None = None
     timeout_s: float | None = None
     num_cpus: float | None = None
     num_gpus: float | None = None
-    resources: Mapping[str, float] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, float] = field(default_factory=dict[str, float])
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         check_id("agent", self.id)
@@ -155,8 +153,9 @@ class Agent:
             raise DefinitionError(f"{title}: max_steps is 1 or more, not {self.max_steps}.")
         if self.output_retries < 0:
             raise DefinitionError(f"{title}: output_retries is 0 or more, not {self.output_retries}.")
-        if self.memory is not None and not isinstance(self.memory, Memory):
-            raise DefinitionError(f"{title}: memory is a Memory(...), not {self.memory!r}.")
+        memory: Any = self.memory
+        if memory is not None and not isinstance(memory, Memory):
+            raise DefinitionError(f"{title}: memory is a Memory(...), not {memory!r}.")
         # A caller's lists may change later; what the agent is may not.
         for name in ("tools", "input_guards", "output_guards"):
             object.__setattr__(self, name, tuple(getattr(self, name)))

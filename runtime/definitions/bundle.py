@@ -1,11 +1,14 @@
 """Bundles: how an app gets to the processes that run its code, by import path or by value."""
 
+# cloudpickle has no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import contextlib
 import importlib
 import importlib.machinery
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -166,7 +169,7 @@ def _is_importable(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def _sent_by_value(names: set[str]) -> Iterator[None]:
+def _sent_by_value(names: set[str]) -> Generator[None, None, None]:
     modules = [sys.modules[name] for name in sorted(names - {"__main__"})]
     known = cloudpickle.list_registry_pickle_by_value()
     added = [module for module in modules if module.__name__ not in known]

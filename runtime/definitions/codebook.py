@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from greenroom.runtime.contracts.errors import DuplicateName
 from greenroom.runtime.definitions.body import Body
 from greenroom.runtime.definitions.invoke import return_value
 from greenroom.runtime.definitions.options import ExecutionOptions
@@ -106,5 +107,7 @@ class CodeBook:
 
     def _put(self, body: Body) -> None:
         if body.key in self.bodies:  # ids may hold dots, so two keys could be spelt alike
-            raise KeyError(body.key)
+            raise DuplicateName(
+                f"{body.title} has the code key {body.key!r} of something else; rename it", {"key": body.key}
+            )
         self.bodies[body.key] = body

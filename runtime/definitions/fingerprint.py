@@ -5,6 +5,9 @@ bytecode, so that a comment makes no new bundle and a changed body does; functio
 calls count too. Values of module globals do not: they may differ from process to process.
 """
 
+# Walks objects whose types only their owners know.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import enum
 import functools
 import hashlib

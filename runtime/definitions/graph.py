@@ -1,5 +1,8 @@
 """A workflow's parts as the nodes of its plan: named, checked, with the code they call in the code book."""
 
+# Checks what users wrote, which may be anything, and reads JSON Schemas, which are dicts of anything.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -37,6 +40,7 @@ from greenroom.runtime.definitions.parts import (
     Signal,
     Sleep,
     Then,
+    is_pair,
 )
 from greenroom.runtime.definitions.registry import AnyStep, member_of, place
 from greenroom.runtime.definitions.schema import has_validators, input_schema, output_schema
@@ -173,21 +177,21 @@ class Graph:
     def _branch(self, part: Branch, position: int) -> BranchNode:
         if not part.arms:
             raise InvalidGraph("it has no members")
-        for number, arm in enumerate(part.arms, start=1):
-            if not isinstance(arm, tuple | list) or len(arm) != 2:  # noqa: PLR2004 - a pair
-                raise InvalidGraph(f"member {number} has no condition; write (condition, member), not {arm!r}")
-            if not callable(arm[0]):
-                raise InvalidGraph(f"the condition of member {number} is not a function: {arm[0]!r}")
-        members = self._members(tuple(arm[1] for arm in part.arms))
+        if len(part.pairs) < len(part.arms):
+            number, arm = next((n, arm) for n, arm in enumerate(part.arms, start=1) if not is_pair(arm))
+            raise InvalidGraph(f"member {number} has no condition; write (condition, member), not {arm!r}")
+        for number, (condition, _) in enumerate(part.pairs, start=1):
+            if not callable(condition):
+                raise InvalidGraph(f"the condition of member {number} is not a function: {condition!r}")
+        members = self._members(tuple(member for _, member in part.pairs))
         name = f"~{position}"
+        names = tuple(name_of(condition) for condition, _ in part.pairs)
         keys = tuple(
-            self._call(f"{name}.condition[{index}]", arm[0], f"condition {name_of(arm[0])!r}")
-            for index, arm in enumerate(part.arms)
+            self._call(f"{name}.condition[{index}]", condition, f"condition {names[index]!r}")
+            for index, (condition, _) in enumerate(part.pairs)
         )
         self.value = _OBJECT
-        return BranchNode(
-            name=name, members=members, conditions=keys, condition_names=tuple(name_of(arm[0]) for arm in part.arms)
-        )
+        return BranchNode(name=name, members=members, conditions=keys, condition_names=names)
 
     def _loop(self, part: Loop) -> LoopNode:
         _check_count("max_iterations", part.max_iterations)

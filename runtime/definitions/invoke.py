@@ -3,6 +3,9 @@
 Workers call this around every body. Problems are `InvalidInput`s that list every wrong field; none is retried.
 """
 
+# Reads JSON, which may be anything.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from typing import Any
 
 import pydantic

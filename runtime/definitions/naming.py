@@ -3,6 +3,9 @@
 Ids become segments of paths, so the signs that paths are made of are refused.
 """
 
+# cloudpickle has no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import re
 import sys
 from collections.abc import Callable

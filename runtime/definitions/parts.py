@@ -17,6 +17,15 @@ MISSING: Final = Missing.MISSING
 """Says that an argument was not given, where None is a value."""
 
 
+def is_pair(arm: Any) -> bool:
+    """Tell whether an arm of a branch is a condition with a member."""
+    match arm:
+        case (_, _):
+            return True
+        case _:
+            return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Then:
     """One member."""
@@ -40,6 +49,11 @@ class Branch:
 
     kind = "branch"
     arms: tuple[Any, ...]
+
+    @property
+    def pairs(self) -> tuple[tuple[Any, Any], ...]:
+        """The arms that are pairs."""
+        return tuple((arm[0], arm[1]) for arm in self.arms if is_pair(arm))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,8 @@ def member_of(given: Any) -> Member:
         InvalidGraph: It is none of the things a workflow is made of.
     """
     if isinstance(given, Step | Tool | Agent | Workflow):
-        return given
+        member: Member = given  # pyright: ignore[reportUnknownVariableType] # what it returns is its user's
+        return member
     if callable(given) and not inspect.isclass(given):
         return Step(given)
     raise InvalidGraph(f"{given!r} is not a step, function, tool, agent or workflow")
@@ -43,7 +44,7 @@ def members_of(part: Part) -> tuple[Any, ...]:
         case Parallel():
             return part.members
         case Branch():
-            return tuple(arm[1] for arm in part.arms if isinstance(arm, tuple | list) and len(arm) == 2)  # noqa: PLR2004 - a pair
+            return tuple(member for _, member in part.pairs)
         case _:
             return ()
 
@@ -64,7 +65,8 @@ class Registry:
             DefinitionError: It is none of the things an agent may call.
         """
         if isinstance(given, Tool | Agent | Workflow):
-            return given
+            callee: Callee = given  # pyright: ignore[reportUnknownVariableType] # what it returns is its user's
+            return callee
         if isinstance(given, Step):
             raise DefinitionError(f"{given!r} is a step; an agent calls tools, functions, agents and workflows.")
         if not callable(given):

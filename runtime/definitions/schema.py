@@ -4,6 +4,9 @@ Pure but for a bounded cache of adapters. Schemas are deterministic: equal defin
 process.
 """
 
+# Walks core schemas and JSON Schemas, which are dicts of anything.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,7 +42,7 @@ class TypeReader:
         type: The type itself.
         adapter: Validates into it and dumps from it.
         is_opaque: Nothing is known but its class (an Arrow table, say), so it has no schema.
-        holds_bytes: Values hold bytes somewhere, which have no JSON form of their own.
+        holds_bytes: Values may hold bytes, or objects that are only known by their class, which have no JSON form.
         validators: Functions of the user that take part in validation, so that a schema cannot stand for it.
     """
 
@@ -76,7 +79,7 @@ def _make_reader(type_: Any) -> TypeReader:
         type=type_,
         adapter=adapter,
         is_opaque=is_opaque,
-        holds_bytes=any(node["type"] in {"bytes", "is-instance"} for node in nodes),
+        holds_bytes=any(_may_hold_bytes(node) for node in nodes),
         validators=tuple(found for node in nodes if (found := _find_validator(node)) is not None),
     )
 
@@ -117,6 +120,19 @@ def _schema_nodes(schema: Any) -> Iterator[dict[str, Any]]:
             pending.extend(value for key, value in at.items() if key not in {"metadata", "serialization", "ref"})
         elif isinstance(at, list | tuple):
             pending.extend(at)
+
+
+def _may_hold_bytes(node: dict[str, Any]) -> bool:
+    """Tell whether pydantic would make text of bytes here, or whether it does not know what comes."""
+    match node["type"]:
+        case "bytes" | "is-instance" | "any":
+            return True
+        case "list" | "set" | "frozenset":
+            return "items_schema" not in node
+        case "dict":
+            return "values_schema" not in node
+        case _:
+            return False
 
 
 def _find_validator(node: dict[str, Any]) -> Any:

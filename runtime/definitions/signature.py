@@ -161,7 +161,7 @@ def _annotated(function: Any) -> Any:
     inner = getattr(inner, "func", inner)
     if inspect.isclass(inner) or inspect.isroutine(inner):
         return getattr(inner, "__func__", inner)
-    return getattr(type(inner), "__call__", None)  # noqa: B004 - the method itself is wanted
+    return getattr(inner.__class__, "__call__", None)  # noqa: B004 - the method itself is wanted
 
 
 def _enclosed(function: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ def from_step(step: Any, path: str = ".") -> Source:
         step: A step, function, tool, agent, workflow or id; of a list the first that ran.
         path: `.` is the whole output.
     """
-    steps = tuple(_id_of(item) for item in (step if isinstance(step, list | tuple) else [step]))
+    given: list[Any] = [*step] if isinstance(step, list | tuple) else [step]
+    steps = tuple(_id_of(item) for item in given)
     if not steps:
         raise DefinitionError("from_step needs at least one step.")
     return Source(kind="step", steps=steps, path=_path(path))

@@ -4,6 +4,9 @@ JSON here is strict: text keys, finite numbers, integers of at most 64 bits. Wha
 the path to it and its type, never dropped or guessed. Bytes, tables and images are left to a hook.
 """
 
+# Walks values whose types only their owners know.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import dataclasses
 import enum
 import math
@@ -87,7 +90,7 @@ class _Dump:
         elif serializer is not None:
             holds_bytes = read_type(type(value)).holds_bytes
             mode = "python" if holds_bytes else "json"
-            found = serializer.to_python(value, mode=mode, by_alias=True, fallback=_keep)
+            found = serializer.to_python(value, mode=mode, by_alias=True, warnings=False, fallback=_keep)
             return self.value(found, path, depth + 1)
         elif dataclasses.is_dataclass(value):
             fields = dataclasses.fields(value)
@@ -199,7 +202,7 @@ def dump_as(type_: Any, value: Any, binary: Binary | None = None) -> Json:
     reader = None if type_ is None else read_type(type_)
     if reader is None or reader.is_opaque or reader.holds_bytes:
         return dump(value, binary)
-    return dump(reader.adapter.dump_python(value, mode="json", by_alias=True, fallback=_keep), binary)
+    return dump(reader.adapter.dump_python(value, mode="json", by_alias=True, warnings=False), binary)
 
 
 _MESSAGE_PREFIX: Final = re.compile(r"^(Value error|Assertion failed), ")

@@ -165,4 +165,8 @@ class Workflow:
 
 def _spread(given: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the members, given one by one or as one list."""
-    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], list) else given
+    match given:
+        case ([*members],) if isinstance(given[0], list):
+            return tuple(members)
+        case _:
+            return given

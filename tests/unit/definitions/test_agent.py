@@ -40,7 +40,8 @@ class Checked(BaseModel):
 
 
 def plan_of(**options: Any) -> AgentPlan:
-    agent = Agent(**({"id": "a", "model": "openai/x"} | options))
+    given: dict[str, Any] = {"id": "a", "model": "openai/x"} | options
+    agent = Agent(**given)
     return App(agents=[agent]).plan.agents["a"]
 
 

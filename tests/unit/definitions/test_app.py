@@ -166,6 +166,11 @@ WRONG = {
     "three parameters": Wrong(
         lambda w: w.then(lambda x, y, z: (x, y, z)), DefinitionError, r"node 1 \(then\): step 'la"
     ),
+    "one code key": Wrong(
+        lambda w: w.then(step(id="s", reconcile=holds)(holds)).then(step(id="s.reconcile")(holds)),
+        DuplicateName,
+        r"code key 'w/s.reconcile'",
+    ),
     "nested in itself": Wrong(lambda w: w.then(recursive()), InvalidGraph, r"nests itself: outer → inner → outer"),
 }
 

@@ -75,6 +75,11 @@ class Row(msgspec.Struct):
     id: int
 
 
+class Loose(BaseModel):
+    anything: Any
+    rows: list = []  # type: ignore[type-arg] # as users write it
+
+
 class Table:
     """Stands for what a hook knows: an Arrow table, an image."""
 
@@ -143,6 +148,8 @@ def test_what_has_a_json_form_gets_it(value: Any, expected: Any) -> None:
         ({"k": {(1, 2): 3}}, "k", "key"),
         ({"b": b"x"}, "b", "bytes"),
         (Blob(name="n", data=b"x"), "data", "bytes"),
+        (Loose(anything=[Table()]), "anything[0]", "Table"),
+        (Loose(anything=b"x"), "anything", "bytes"),
         (Point(x=object()), "x", "object"),  # type: ignore[arg-type] # what is refused
     ],
 )
@@ -170,13 +177,16 @@ def test_bytes_and_unknown_objects_go_to_the_hook() -> None:
             return {"$blob": type(value).__name__}
         raise TypeError
 
-    value = {"a": b"x", "b": [Table()], "c": Blob(name="n", data=b"y"), "d": NOW}
+    loose = Loose(anything=Table(), rows=[b"z", {"t": Table()}])
+    value = {"a": b"x", "b": [Table()], "c": Blob(name="n", data=b"y"), "d": NOW, "e": loose}
     assert dump(value, refer) == {
         "a": {"$blob": "bytes"},
         "b": [{"$blob": "Table"}],
         "c": {"name": "n", "data": {"$blob": "bytes"}},
         "d": "2030-01-02T03:04:05Z",
+        "e": {"anything": {"$blob": "Table"}, "rows": [{"$blob": "bytes"}, {"t": {"$blob": "Table"}}]},
     }
+    assert dump_as(list[Loose], [loose], refer)[0] == dump(loose, refer)
     with pytest.raises(InvalidInput, match=r"e is a .*lock"):
         dump({"e": threading.Lock()}, refer)
 
