@@ -59,6 +59,8 @@ class WorkerDesk:
         self._cancels: list[AttemptId] = []
         self._answers: list[CallAnswer] = []
         self._acked = 0
+        self._expected = 1
+        self._early: dict[int, Reports] = {}
         self._open = 0
         self._is_ack_due = False
         self._is_kicked = False
@@ -82,6 +84,7 @@ class WorkerDesk:
         for attempt in attached.running:
             self.running[attempt.run_id, attempt.path] = attempt.attempt
         self._reader = asyncio.create_task(self._read(), name=f"reports of {self.link.name}")
+        self._expected = attached.number + 1
         if attached.reports:
             self._inbox.put_nowait(Reports(number=attached.number, reports=attached.reports))
         self._kick()
@@ -166,8 +169,15 @@ class WorkerDesk:
             self._is_dead = True
             return
         if reply.reports:
-            self._inbox.put_nowait(reply)
+            self._sort_in(reply)
         self._pump()
+
+    def _sort_in(self, reply: Reports) -> None:
+        """Take replies in the order of their numbers: calls of an asynchronous actor overtake each other."""
+        self._early[reply.number - len(reply.reports) + 1] = reply
+        while (due := self._early.pop(self._expected, None)) is not None:
+            self._inbox.put_nowait(due)
+            self._expected = due.number + 1
 
     async def _read(self) -> None:
         """Hand reports on, one exchange's after the other's, and acknowledge them when they are durable."""

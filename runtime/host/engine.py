@@ -99,6 +99,7 @@ class Engine:
         self.stale_results = 0
         self.failure: StorageError | None = None
         self.on_failure: asyncio.Event = asyncio.Event()
+        self._recovered = asyncio.Event()
         self.checks: dict[tuple[str, str], asyncio.Future[Finished]] = {}
 
     def collect(self, batch: Batch, entry: RunEntry, fact: Fact, extra: Sequence[Record] = ()) -> None:
@@ -182,7 +183,8 @@ class Engine:
         self.pools.dispatch(pool_of(run.bundle, item), scope_of(run, node), item)
 
     async def reported(self, reports: tuple[Report, ...]) -> None:
-        """Take reports of a worker; when this returns they are durable."""
+        """Take reports of a worker; when this returns they are durable. Those that come early wait for recovery."""
+        await self._recovered.wait()
         for run_id in {report.run_id for report in reports}:
             if self.book.find(run_id) is None and (run_id, "") not in self.checks:
                 await self._load_quietly(run_id)
@@ -287,6 +289,7 @@ class Engine:
 
     async def lost(self, attempts: list[tuple[str, str, int]]) -> None:
         """Take the news that a worker died with these attempts."""
+        await self._recovered.wait()
         batch = Batch()
         for run_id, path, number in attempts:
             if (check := self.checks.get((run_id, ""))) is not None and not check.done():
@@ -349,13 +352,18 @@ class Engine:
                 log.warning("run %s cannot be recovered", run_id, exc_info=True)
                 continue
             await self._take_up(entry, living)
+        self._recovered.set()
 
     async def _take_up(self, entry: RunEntry, living: dict[tuple[str, str], int]) -> None:
         run = entry.state
         now = self.clock.now()
         batch = Batch()
         for node in list(run.nodes.values()):
-            if node.has_attempt and living.get((run.run_id, node.path)) != node.attempt:
+            if not node.has_attempt:
+                continue
+            if living.get((run.run_id, node.path)) == node.attempt:
+                self._limit(entry, Began(run_id=run.run_id, path=node.path, attempt=node.attempt), now)
+            else:
                 self.collect(batch, entry, AttemptLost(at=now, path=node.path, attempt=node.attempt))
         if batch.rows:
             await self.commit(batch)

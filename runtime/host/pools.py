@@ -72,6 +72,8 @@ class Pools:
                 living.setdefault((report.run_id, report.path), attempt)
             for place in desk.running:
                 self._holders[place] = desk
+        for place in list(self._desks):
+            self._ensure(place)
         return living
 
     def know(self, bundle: str, source: BundleSource) -> None:
@@ -142,10 +144,7 @@ class Pools:
         self._desks.clear()
 
     def _ensure(self, place: tuple[str, str]) -> None:
-        bundle, pool = place
-        if bundle not in self._sources:
-            self.problems[bundle] = f"the code of bundle {bundle} is not known to this runtime; connect with its app"
-            return
+        pool = place[1]
         size = self._sizes.get(pool, self._sizes.get("default", 1))
         missing = size - len(self._desks.get(place, ())) - self._starting.get(place, 0)
         for number in range(missing):
@@ -163,7 +162,7 @@ class Pools:
                     pool=pool,
                     bundle=bundle,
                     number=number,
-                    source=self._sources[bundle],
+                    source=self._sources.get(bundle, BundleSource()),
                     models=self._models,
                     max_threads=self._max_threads,
                 )

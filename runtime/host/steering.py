@@ -92,7 +92,7 @@ class Steering:
         if step.checks_resume:
             bundle = run.started.bundle
             checked = await self._starter.check_on_worker(
-                bundle, f"{step.code}.resume", checked, f"resume data for step {node.path!r}"
+                bundle, step.code, checked, f"resume data for step {node.path!r}"
             )
         return checked
 
