@@ -1,25 +1,29 @@
 """A whole runtime in this process: the real host, core and executor, with a clock that moves when it is told to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Self
 
-from greenroom.app import output_types
+import msgspec
+
 from greenroom.actors.executor import Executor
+from greenroom.app import output_types
 from greenroom.runtime import json_schema
 from greenroom.runtime.client.link import LocalLink
+from greenroom.runtime.client.results import RunResult
 from greenroom.runtime.client.runtime import RuntimeClient
 from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.plan import BundleSource
 from greenroom.runtime.contracts.ports import WorkerLink, WorkerLost, WorkerSpec
-from greenroom.runtime.contracts.storage import Storage
+from greenroom.runtime.contracts.records import Key, Record, Table
+from greenroom.runtime.contracts.storage import Query, Storage, StoreHealth
+from greenroom.runtime.core.state import RunState
 from greenroom.runtime.definitions import schema, values
 from greenroom.runtime.definitions.app import App
+from greenroom.runtime.definitions.workflow import Workflow
 from greenroom.runtime.host.edge import answer
 from greenroom.runtime.host.host import Host
 from greenroom.storage.memory import MemoryStorage
-
-import msgspec
 
 START = 1_800_000_000.0
 
@@ -149,12 +153,15 @@ class Harness:
         self.storage: Any = storage or MemoryStorage()
         self.spawner = LocalSpawner({app.plan.id: app}, turns)
         self._workers = workers
+        self._life = _Life(self.storage, 1)
         self.host = self._make()
         self.client = self._client()
 
     def _make(self) -> Host:
-        async def open_storage() -> Storage:
-            return self.storage
+        life = self._life
+
+        async def open_storage() -> Any:
+            return life
 
         return Host(
             open_storage=open_storage,
@@ -166,11 +173,8 @@ class Harness:
         )
 
     def _client(self) -> RuntimeClient:
-        async def ask(payload: bytes) -> bytes:
-            return await answer(self.host, payload)
-
         return RuntimeClient(
-            LocalLink(ask),
+            LocalLink(self._ask),
             self.ids,
             dump=values.dump,
             load=values.load,
@@ -178,7 +182,22 @@ class Harness:
             output_type=output_types(self.app),
         )
 
-    async def __aenter__(self) -> "Harness":
+    async def _ask(self, payload: bytes) -> bytes:
+        """Answer a request; like the link over Ray, send it again when the runtime dies before it has answered."""
+        while True:
+            host, death = self.host, self._life.death
+            reply = asyncio.ensure_future(answer(host, payload))
+            dead = asyncio.ensure_future(death.wait())
+            try:
+                await asyncio.wait({reply, dead}, return_when=asyncio.FIRST_COMPLETED)
+                if not death.is_set():
+                    return reply.result()
+            finally:
+                dead.cancel()
+                reply.cancel()
+                await asyncio.gather(reply, dead, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
         """Start, with the app registered."""
         self.host.start()
         await self.register(self.app)
@@ -198,26 +217,81 @@ class Harness:
 
     async def crash(self) -> None:
         """Kill the runtime and start another on the same store; its workers live on."""
-        storage, self.storage = self.storage, _Severed(self.storage)
-        engine = self.host._engine
-        keeper = self.host._keeper
+        dead = self._life
+        dead.is_severed = True
+        engine, keeper = self.host._engine, self.host._keeper
         assert keeper is not None
         keeper.cancel()
         if engine is not None:
-            engine.storage = self.storage
             await engine.wheel.stop()
             await engine.pools.close(stop_workers=False)
-        self.storage = storage
+        await asyncio.gather(keeper, return_exceptions=True)
+        self._life = _Life(self.storage, dead.epoch + 1)
         self.host = self._make()
         self.host.start()
+        dead.death.set()
+
+    def find_state(self, run_id: str) -> RunState | None:
+        """Return the state of a run that is in memory."""
+        entry = self.host._engine.book.find(run_id) if self.host._engine is not None else None
+        return entry.state if entry is not None else None
+
+    async def kill_workers(self, pool: str = "steps") -> int:
+        """Kill every living worker of a pool; return how many there were."""
+        living = [worker for worker in self.spawner.workers if worker.pool == pool and not worker.dead.is_set()]
+        for worker in living:
+            await worker.kill()
+        return len(living)
 
 
-class _Severed:
-    """A store that a dead runtime can no longer reach."""
+async def run_once(flow: Workflow, value: Any = None, **options: Any) -> RunResult:
+    """Run a workflow on a runtime of its own and return the run when it is finished or parked."""
+    async with Harness(App(workflows=[flow])) as harness:
+        return await harness.client.workflow(flow.id).run(value, timeout_s=10, **options)
 
-    def __init__(self, storage: Storage) -> None:
+
+class _Life:
+    """The store as one life of the runtime reaches it; after its death nothing it still asks is answered."""
+
+    def __init__(self, storage: Storage, epoch: int) -> None:
         self._storage = storage
+        self.epoch = epoch
+        self.is_severed = False
+        self.death = asyncio.Event()
 
-    def __getattr__(self, name: str) -> Any:
-        message = f"a dead runtime calls {name}"
-        raise AssertionError(message)
+    async def _alive(self) -> None:
+        if self.is_severed:
+            await asyncio.get_running_loop().create_future()
+
+    async def append(self, records: Sequence[Record]) -> int:
+        await self._alive()
+        seq = await self._storage.append(records)
+        await self._alive()
+        return seq
+
+    async def get(self, table: Table, key: Key) -> Record | None:
+        await self._alive()
+        return await self._storage.get(table, key)
+
+    async def scan(self, table: Table, query: Query) -> AsyncIterator[Sequence[Record]]:
+        await self._alive()
+        async for page in self._storage.scan(table, query):
+            yield page
+
+    async def put_blob(self, sha256: str, data: bytes) -> None:
+        await self._alive()
+        await self._storage.put_blob(sha256, data)
+
+    async def get_blob(self, sha256: str) -> bytes:
+        await self._alive()
+        return await self._storage.get_blob(sha256)
+
+    async def flush(self) -> None:
+        await self._alive()
+        await self._storage.flush()
+
+    def health(self) -> StoreHealth:
+        return msgspec.structs.replace(self._storage.health(), epoch=self.epoch)
+
+    async def close(self) -> None:
+        """Let go of it; the store itself is the harness's."""

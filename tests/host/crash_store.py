@@ -1,0 +1,40 @@
+"""A store in memory that stops a runtime at a chosen append: right before it is kept, or right after."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from greenroom.runtime.contracts.records import JournalRow, Record
+from greenroom.storage.memory import MemoryStorage
+
+Moment = Literal["before", "after"]
+
+
+class CrashStore(MemoryStorage):
+    """Counts the appends that hold journal rows; at those in `stops` the append is never answered.
+
+    Attributes:
+        hit: Set when such an append was reached: nothing more is kept until the test has crashed the runtime.
+    """
+
+    def __init__(self, stops: Sequence[int] = (), moment: Moment = "after") -> None:
+        super().__init__()
+        self.stops = set(stops)
+        self.moment = moment
+        self.count = 0
+        self.hit = asyncio.Event()
+
+    async def append(self, records: Sequence[Record]) -> int:
+        """Keep the records, or stop here."""
+        if not any(isinstance(record, JournalRow) for record in records):
+            return await super().append(records)
+        await asyncio.sleep(0)  # a store takes time: others go on meanwhile
+        if not self.hit.is_set():
+            self.count += 1
+            if self.count not in self.stops:
+                return await super().append(records)
+            self.hit.set()
+            if self.moment == "after":
+                await super().append(records)
+        seq: int = await asyncio.get_running_loop().create_future()
+        return seq

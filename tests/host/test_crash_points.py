@@ -1,0 +1,75 @@
+"""Every scenario, crashed at every append of its journal: the result is that of the run that nothing happened to."""
+
+import asyncio
+import logging
+from collections import Counter
+from typing import Any, Literal
+
+import pytest
+
+from greenroom.runtime.client.results import RunResult
+from tests.host.crash_store import CrashStore, Moment
+from tests.host.harness import Harness
+from tests.host.scenarios import NAMES, RUN_ID, SCENARIOS, Scenario, drive
+
+Victim = Literal["runtime", "workers", "both"]
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+
+
+async def _run(
+    scenario: Scenario, stops: list[int], moment: Moment, victim: Victim
+) -> tuple[dict[str, Any], Counter[str], int]:
+    calls: Counter[str] = Counter()
+    store = CrashStore(stops, moment)
+    async with Harness(scenario.make(calls), storage=store) as harness, asyncio.timeout(4):
+        driver = asyncio.ensure_future(drive(harness, scenario))
+        while not driver.done():
+            hit = asyncio.ensure_future(store.hit.wait())
+            await asyncio.wait({driver, hit}, return_when=asyncio.FIRST_COMPLETED)
+            hit.cancel()
+            if store.hit.is_set():
+                if victim != "runtime":
+                    await harness.kill_workers()
+                await harness.crash()
+                store.hit.clear()
+        result = driver.result()
+        events = [event async for event in (await harness.client.run(RUN_ID)).events()]
+    durable = [event for event in events if event.seq]
+    assert [event.seq for event in durable] == list(range(1, len(durable) + 1))
+    assert durable[-1].type == "run_finished"
+    return _shown(result), calls, store.count
+
+
+def _shown(result: RunResult) -> dict[str, Any]:
+    """Return what must not depend on what happened on the way."""
+    return {
+        "status": result.status,
+        "output": result.output,
+        "error": result.error,
+        "state": result.state,
+        "steps": {path: (step.status, step.input, step.output, step.error) for path, step in result.steps.items()},
+    }
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("victim", ["runtime", "both"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=NAMES)
+async def test_a_crash_at_any_append_gives_the_same_result(scenario: Scenario, victim: Victim, moment: Moment) -> None:
+    """30. After any append of any run, killing the runtime, or it and all workers, gives the same final result.
+
+    When only the runtime dies, its workers live on and report: every body runs as often as in a run left in peace.
+    """
+    expected, peaceful, appends = await _run(scenario, [], moment, victim)
+    assert appends > 2
+    for stop in range(1, appends + 1):
+        result, calls, _ = await _run(scenario, [stop], moment, victim)
+        assert result == expected, f"crashed {moment} append {stop}"
+        if victim == "runtime":
+            assert calls == peaceful, f"crashed {moment} append {stop}"
+        else:
+            extra = {path: count - peaceful[path] for path, count in calls.items()}
+            assert max(extra.values()) <= 1, f"crashed {moment} append {stop}: {extra}"
