@@ -1,0 +1,1 @@
+"""Routes, one noun to a file. They parse, ask the runtime's client, and answer in the wire's shapes."""
