@@ -1,1 +1,1 @@
-"""Measurements; each module prints its figures."""
+"""Benchmarks: medians and percentiles of one run, printed and never asserted. `python -m benchmarks` runs them."""

@@ -1,12 +1,15 @@
 """Handles of what a workspace keeps besides runs: its ledger and its conversations."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.values import Json
 
 if TYPE_CHECKING:
     from greenroom.runtime.client.runtime import RuntimeClient
+
+
+Items: TypeAlias = list[dict[str, Json]]
 
 
 class LedgerHandle:
@@ -37,7 +40,7 @@ class ThreadsHandle:
     def __init__(self, runtime: "RuntimeClient") -> None:
         self._runtime = runtime
 
-    async def list(self, resource_id: str | None = None, limit: int = 50) -> "list[dict[str, Json]]":
+    async def list(self, resource_id: str | None = None, limit: int = 50) -> Items:
         """Return the newest conversations, of one resource or of all."""
         request = requests.ListThreads(workspace=self._runtime.workspace, resource_id=resource_id, limit=limit)
         return [*(await self._runtime.link.call(request))["items"]]
@@ -52,7 +55,7 @@ class ThreadsHandle:
         thread: dict[str, Json] = await self._runtime.link.call(request)
         return thread
 
-    async def messages(self, thread_id: str, limit: int = 100) -> "list[dict[str, Json]]":
+    async def messages(self, thread_id: str, limit: int = 100) -> Items:
         """Return the last messages of a conversation, oldest first."""
         return [*(await self.get(thread_id, limit))["messages"]]
 

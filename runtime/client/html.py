@@ -26,7 +26,7 @@ def run_html(result: "RunResult") -> str:
     """Return a run as a small table: status, steps, what it waits for, usage and trace."""
     rows = "".join(
         f"<tr><td><code>{escape(path)}</code></td><td>{_badge(step.status)}</td>"
-        f"<td style='text-align:left'>{_value(step.error and str(step.error) or step.output)}</td></tr>"
+        f"<td style='text-align:left'>{_value((step.error and str(step.error)) or step.output)}</td></tr>"
         for path, step in result.steps.items()
     )
     waiting = "".join(

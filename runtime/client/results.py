@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
+from greenroom.runtime.client.html import run_html
 from greenroom.runtime.contracts.statuses import RunStatus, StepStatus
 from greenroom.runtime.contracts.values import Json
 
@@ -167,8 +168,6 @@ class RunResult:
         )
 
     def _repr_html_(self) -> str:
-        from greenroom.runtime.client.html import run_html  # noqa: PLC0415 - only notebooks need it
-
         return run_html(self)
 
 
@@ -193,7 +192,7 @@ class AgentResult:
     run: RunResult = field(repr=False)
 
     def _repr_html_(self) -> str:
-        return self.run._repr_html_()
+        return run_html(self.run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +208,10 @@ class RunEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentChunk:
-    """One piece of an agent's stream: `text_delta`, `tool_call`, `tool_result`, `approval`, `step_finish`, `finish` …"""
+    """One piece of an agent's stream.
+
+    `type` is `text_delta`, `tool_call`, `tool_result`, `approval`, `step_finish` or `finish`, among others.
+    """
 
     type: str
     text: str = ""

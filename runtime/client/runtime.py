@@ -193,7 +193,7 @@ class WorkflowHandle:
 
     async def start(
         self,
-        input: Any = None,  # noqa: A002 - the public name
+        input: Any = None,
         *,
         key: str | None = None,
         run_id: str | None = None,
@@ -236,7 +236,7 @@ class WorkflowHandle:
             parent_span_id=parent_span_id,
         )
 
-    async def run(self, input: Any = None, *, timeout_s: float | None = None, **options: Any) -> RunResult:  # noqa: A002
+    async def run(self, input: Any = None, *, timeout_s: float | None = None, **options: Any) -> RunResult:
         """Start a run and return it when it is finished or parked."""
         return await (await self.start(input, **options)).result(timeout_s)
 
@@ -261,8 +261,6 @@ class ToolHandle:
             ToolFailed: It raised after its retries.
             InvalidInput: The arguments do not fit.
         """
-
-
         result = await (await self.start(arguments, **options)).result(timeout_s)
         if result.error is not None:
             raise ToolFailed(f"tool {self.tool_id!r} failed: {result.error}", {"run_id": result.run_id})

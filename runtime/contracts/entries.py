@@ -240,12 +240,14 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 class RunEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run_ended"):
-    """Decision: the run has its final status."""
+    """Decision: the run has its final status. `value` is set where the output is not the last step's."""
 
     at: float
     status: Literal["success", "failed", "canceled", "tripwire"]
     error: ErrorInfo | None = None
     reason: str = ""
+    has_value: bool = False
+    value: Json = None
 
 
 Fact: TypeAlias = (

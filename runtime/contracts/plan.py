@@ -19,7 +19,6 @@ DEFAULT_MAX_ITERATIONS: Final = 1000
 DEFAULT_MAX_AGENT_STEPS: Final = 8
 
 
-
 def empty_object_schema() -> Schema:
     """Return the schema of a callable without arguments."""
     return {"type": "object", "properties": {}}

@@ -55,7 +55,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_threads: int = 16
 
 
-class WorkerLost(Exception):  # noqa: N818 - the field says "worker lost"; it never reaches users
+class WorkerLost(Exception):
     """The worker is dead, and made sure of: nothing it had running can still report."""
 
 
@@ -117,5 +117,5 @@ class Spawner(Protocol):
         ...
 
 
-class BundleUnavailable(Exception):  # noqa: N818 - a state of the world, told to the operator, not raised at users
+class BundleUnavailable(Exception):
     """A bundle's code cannot be loaded by workers."""

@@ -1,4 +1,7 @@
-"""The requests a runtime takes, as msgpack crosses the actor's border. Unknown fields are ignored, wrong ones refused."""
+"""The requests a runtime takes, as msgpack crosses the actor's border.
+
+Unknown fields are ignored, wrong ones refused.
+"""
 
 from typing import Literal, TypeAlias
 

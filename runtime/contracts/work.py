@@ -14,7 +14,9 @@ from greenroom.runtime.contracts.entries import Outcome, TargetKind
 from greenroom.runtime.contracts.plan import StepOptions
 from greenroom.runtime.contracts.values import Json
 
-WorkKind: TypeAlias = Literal["step", "tool", "condition", "map", "duration", "callback", "reconcile", "approval", "turn", "check"]
+WorkKind: TypeAlias = Literal[
+    "step", "tool", "condition", "map", "duration", "callback", "reconcile", "approval", "turn", "check"
+]
 """What a body is: it decides its context and how its result is read.
 
 `condition` gives a bool, `duration` seconds or an ISO time, `approval` a bool, `check` validates a value and returns it

@@ -7,7 +7,7 @@
 from collections.abc import Iterable, Sequence
 
 from greenroom.runtime.contracts.entries import Entry, RunStarted
-from greenroom.runtime.contracts.plan import BundlePlan, WorkflowPlan, WorkflowNode, AgentNode
+from greenroom.runtime.contracts.plan import AgentNode, BundlePlan, WorkflowNode, WorkflowPlan
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.work import Answer
 from greenroom.runtime.core.apply import apply

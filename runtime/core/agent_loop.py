@@ -17,7 +17,7 @@ from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.core.visit import describe_call, join
 
 
-def decide_agent(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa: PLR0911 - the loop's exits
+def decide_agent(run: RunState, node: NodeState, at: float) -> list[Decision]:
     """Return what follows for an agent."""
     frame = node.frame
     assert frame is not None  # noqa: S101 - agents only

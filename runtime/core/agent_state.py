@@ -17,7 +17,7 @@ from greenroom.runtime.core.nodes import BodyNode, TurnNode
 from greenroom.runtime.core.state import Frame, NodeState, RunState
 
 DECLINED = "Tool call was not approved by the user"
-UNSAFE = str.maketrans({character: "-" for character in "/[]#?~"})
+UNSAFE = str.maketrans(dict.fromkeys("/[]#?~", "-"))
 
 
 def enter_agent(run: RunState, node: NodeState) -> None:
@@ -158,9 +158,7 @@ def conversation(run: RunState, agent: NodeState) -> list[dict[str, Json]]:
     return messages
 
 
-def _turn_messages(
-    run: RunState, agent: NodeState, number: int, turn: NodeState, prefix: str
-) -> list[dict[str, Json]]:
+def _turn_messages(run: RunState, agent: NodeState, number: int, turn: NodeState, prefix: str) -> list[dict[str, Json]]:
     frame = agent.frame
     assert frame is not None  # noqa: S101 - agents only
     output = turn.output or {}
@@ -276,5 +274,3 @@ def finish_reason(agent: NodeState) -> str:
     if frame.calls and frame.turns and frame.calls[-1]["turn"] == len(frame.turns) - 1:
         return "max_steps"
     return str((frame.turns[-1].output or {}).get("finish_reason") or "stop") if frame.turns else "stop"
-
-

@@ -26,8 +26,10 @@ from greenroom.runtime.contracts.entries import (
     TimerFired,
     Wrote,
 )
-from greenroom.runtime.contracts.plan import AgentNode, SignalNode, SleepNode, WorkflowNode
+from greenroom.runtime.contracts.errors import InvalidInput
+from greenroom.runtime.contracts.plan import AgentNode, Schema, SignalNode, SleepNode, WorkflowNode
 from greenroom.runtime.contracts.statuses import RunStatus, StepStatus
+from greenroom.runtime.contracts.values import Json, find_blob
 from greenroom.runtime.core.agent_state import agent_output, enter_agent
 from greenroom.runtime.core.derived_ids import child_run_id
 from greenroom.runtime.core.ending import cancel_below, drop_attempt, finish, suspend
@@ -37,7 +39,7 @@ from greenroom.runtime.core.state import Frame, NodeState, RunState, set_status
 from greenroom.runtime.core.visit import add_node, join, visit
 
 
-def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912 - one arm for each kind of entry
+def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 - one arm for each kind of entry
     """Change the run's state as the entry says."""
     run.updated_at = entry.at
     match entry:
@@ -116,7 +118,10 @@ def _timer(run: RunState, entry: TimerFired) -> None:
 def _resumed(run: RunState, entry: Resumed) -> None:
     node = run.nodes[entry.path]
     run.timers.pop((entry.path, "suspend"), None)
-    run.request_context.update(entry.request_context)
+    if entry.request_context:
+        run.request_context.update(entry.request_context)
+        assert run.root.frame is not None  # noqa: S101 - the root always has one
+        run.root.frame.version += 1
     if node.is_asked or node.in_doubt:
         node.answer = entry.data
         if node.is_asked and entry.data.get("arguments") is not None:
@@ -218,17 +223,28 @@ def _entered(run: RunState, entry: Entered) -> None:
 def _enter_workflow(run: RunState, node: NodeState, target: str) -> None:
     outer = run.state_of(node)
     plan = run.bundle.workflows[target]
+    value = _with_defaults(run, plan.input_schema, node.input) if plan.validate else node.input
     node.frame = Frame(
         plan=plan,
         kind="workflow",
         target=target,
         run_id=child_run_id(run.run_id, node.path),
-        input=node.input,
-        value=node.input,
-        state={} if plan.own_state else outer.state,
+        input=value,
+        value=value,
+        state=_with_defaults(run, plan.state_schema, {}) if plan.own_state else outer.state,
         writers={} if plan.own_state else outer.writers,
     )
     run.frames.append(node)
+
+
+def _with_defaults(run: RunState, schema: Schema | None, value: Json) -> Json:
+    """Return the value with the schema's defaults; as it is when it does not fit, which `decide` then tells."""
+    if schema is None or find_blob(value):
+        return value
+    try:
+        return run.check(schema, value)
+    except InvalidInput:
+        return value
 
 
 def _wait_for_signal(run: RunState, node: NodeState, signal: SignalNode, at: float) -> None:
@@ -260,7 +276,7 @@ def _asked(run: RunState, entry: Asked) -> None:
             "args_hash": call["args_hash"],
         }
         run.emit("agent_approval", node.path, entry.at, payload)
-    suspend(run, node, payload, None, None, entry.at)
+    suspend(run, node, payload, entry.at)
 
 
 def _delayed(run: RunState, entry: Delayed) -> None:
@@ -303,6 +319,8 @@ def _run_ended(run: RunState, entry: RunEnded) -> None:
     if entry.status == "success":
         if frame.bail is not None:
             root.output = frame.bail[0]
+        elif entry.has_value:
+            root.output = entry.value
         else:
             root.output = agent_output(root) if frame.kind == "agent" else frame.value
     data: dict[str, object] = {"status": entry.status}

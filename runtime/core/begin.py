@@ -3,14 +3,12 @@
 from greenroom.runtime.contracts.entries import Asked, Completed, Decision, Delayed, Entered, ErrorInfo, Scheduled
 from greenroom.runtime.contracts.plan import MapNode, SleepNode
 from greenroom.runtime.core.mapping import MappingProblem, shape
-from greenroom.runtime.core.nodes import CallNode, RefusedNode, RunNode, work_of
 from greenroom.runtime.core.moments import parse_time
+from greenroom.runtime.core.nodes import CallNode, RefusedNode, RunNode, work_of
 from greenroom.runtime.core.state import NodeState, RunState
 
 
-def begin(
-    run: RunState, path: str, node: RunNode, at: float, *, known: NodeState | None = None
-) -> list[Decision]:
+def begin(run: RunState, path: str, node: RunNode, at: float, *, known: NodeState | None = None) -> list[Decision]:
     """Return the entries that begin a node.
 
     Args:

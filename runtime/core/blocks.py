@@ -135,5 +135,3 @@ def _item_error(item: NodeState) -> ErrorInfo:
 
 def _name_of(value: object) -> str:
     return "null" if value is None else f"of type {type(value).__name__}"
-
-

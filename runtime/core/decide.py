@@ -30,14 +30,14 @@ MAX_DECISIONS = 100_000
 """Most decisions one fact may lead to; more means a plan that never comes to rest."""
 
 
-def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa: PLR0911 - one arm for each kind
+def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa: PLR0912 - one arm for each kind
     """Return the entries that follow for this node, in the order in which they are to be applied."""
     if node.parent is None:
         return _decide_root(run, node, at)
     if node.is_final:
         return []
     if run.is_timed_out is node:
-        return fail(run, node, _run_timeout(node), at)
+        return fail(node, _run_timeout(node), at)
     if node.pending == "cancel":
         return _cancel(node, at)
     if node.pending == "called":
@@ -110,12 +110,12 @@ def _decide_sequence(run: RunState, node: NodeState, at: float) -> list[Decision
     if current is None:
         problem = _invalid_input(run, node, plan)
         if problem is not None:
-            return fail(run, node, problem, at)
+            return fail(node, problem, at)
     else:
         if not current.is_final:
             return []
         if current.status is StepStatus.FAILED:
-            return fail(run, node, current.error, at)
+            return fail(node, current.error, at)
         if current.status is StepStatus.CANCELED:
             return _cancel(node, at)
         position = places_of(plan)[current.node.name].position + 1
@@ -133,34 +133,40 @@ def _invalid_input(run: RunState, node: NodeState, plan: WorkflowPlan) -> ErrorI
     try:
         run.check(plan.input_schema, node.input)
     except InvalidInput as error:
-        message = f"input of nested workflow {plan.id!r}: {error.message}"
-        return ErrorInfo(
-            type="InvalidInput", message=message, code="invalid_input", attributes=error.facts, path=node.path
-        )
+        return _invalid(f"input for nested workflow {plan.id!r}", error, node.path)
     return None
 
 
 def _succeed(run: RunState, node: NodeState, plan: WorkflowPlan, at: float) -> list[Decision]:
     frame = node.frame
     assert frame is not None  # noqa: S101 - sequences only
-    is_checked_already = not plan.nodes or getattr(plan.nodes[-1], "output_schema", None) == plan.output_schema
-    if frame.bail is None and plan.validate and plan.output_schema is not None and not is_checked_already:
-        try:
-            if not find_blob(frame.value):
-                run.check(plan.output_schema, frame.value)
-        except InvalidInput as error:
-            message = f"output of workflow {plan.id!r}: {error.message}"
-            return fail(
-                run,
-                node,
-                ErrorInfo(type="InvalidInput", message=message, code="invalid_input", attributes=error.facts),
-                at,
-            )
-    if node.parent is None:
-        return [RunEnded(at=at, status="success")]
     if frame.bail is not None:
+        if node.parent is None:
+            return [RunEnded(at=at, status="success")]
         return [Completed(at=at, path=node.path, status="success", has_value=True, value=frame.bail[0], bailed=True)]
-    return [Completed(at=at, path=node.path, status="success")]
+    value = frame.value
+    is_checked_already = getattr(plan.nodes[-1], "output_schema", None) == plan.output_schema
+    if plan.validate and plan.output_schema is not None and not is_checked_already and not find_blob(value):
+        try:
+            value = run.check(plan.output_schema, value)
+        except InvalidInput as error:
+            return fail(run, node, _invalid(f"output of workflow {plan.id!r}", error, node.path or None), at)
+    has_value = value != frame.value
+    given = value if has_value else None
+    if node.parent is None:
+        return [RunEnded(at=at, status="success", has_value=has_value, value=given)]
+    return [Completed(at=at, path=node.path, status="success", has_value=has_value, value=given)]
+
+
+def _invalid(what: str, error: InvalidInput, path: str | None) -> ErrorInfo:
+    return ErrorInfo(
+        type="InvalidInput",
+        message=f"Invalid {what}: {error.message.partition(': ')[2]}",
+        code="invalid_input",
+        attributes=error.facts,
+        path=path,
+        retryable=False,
+    )
 
 
 def _cancel(node: NodeState, at: float) -> list[Decision]:
@@ -169,7 +175,7 @@ def _cancel(node: NodeState, at: float) -> list[Decision]:
     return [Completed(at=at, path=node.path, status="canceled")]
 
 
-def fail(run: RunState, node: NodeState, error: ErrorInfo | None, at: float) -> list[Decision]:
+def fail(node: NodeState, error: ErrorInfo | None, at: float) -> list[Decision]:
     """Return what ends this part of the run, or the run, as failed."""
     if node.parent is None:
         return [RunEnded(at=at, status="failed", error=error)]
@@ -186,5 +192,3 @@ def _run_timeout(node: NodeState) -> ErrorInfo:
         code="step_timeout",
         path=node.path or None,
     )
-
-

@@ -2,6 +2,7 @@
 
 import hashlib
 
+
 def child_run_id(run_id: str, path: str) -> str:
     """Return the id of a nested part as a run of its own: the same in every replay."""
     return f"{run_id}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"

@@ -1,6 +1,6 @@
 """What a worker is told about an attempt: the item, and the scope it shares with others of its workflow."""
 
-from greenroom.runtime.contracts.plan import BundlePlan
+from greenroom.runtime.contracts.plan import BundlePlan, LoopNode
 from greenroom.runtime.contracts.statuses import StepStatus
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import Scope, WorkItem
@@ -67,9 +67,10 @@ def callback_view(run: RunState) -> Json:
 
 
 def _iteration(node: NodeState) -> int:
+    """Return the number of the iteration of the nearest loop around a node, from 1; 0 outside of loops."""
     at: NodeState | None = node
-    while at is not None and at.frame is None:
-        if at.index >= 0 and at.parent is not None and not isinstance(at.parent.input, list):
+    while at is not None:
+        if at.parent is not None and isinstance(at.parent.node, LoopNode):
             return at.index + 1
         at = at.parent
     return 0
@@ -151,5 +152,3 @@ def pool_of(bundle: BundlePlan, item: WorkItem) -> str:
         tool = next((tool for tool in bundle.tools.values() if tool.code == item.code), None)
         return f"tool-{tool.id}" if tool is not None else "steps"
     return "steps"
-
-

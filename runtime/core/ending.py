@@ -86,6 +86,8 @@ def notify_parent(run: RunState, node: NodeState, at: float) -> None:
             report_call(run, parent, node, at)
         elif node.status is StepStatus.SUCCESS and (frame.current is node or frame.kind == "tool"):
             frame.value = node.output
+    elif isinstance(parent.node, LoopNode | ParallelNode | BranchNode):
+        run.state_of(parent).version += 1
     if isinstance(parent.node, ForeachNode):
         parent.done += 1
         if node.status is StepStatus.FAILED and parent.failed is None:
@@ -122,7 +124,13 @@ def answer_of(child: NodeState) -> Answer:
 
 
 def suspend(
-    run: RunState, node: NodeState, payload: Json, label: str | None, timeout_s: float | None, at: float
+    run: RunState,
+    node: NodeState,
+    payload: Json,
+    at: float,
+    *,
+    label: str | None = None,
+    timeout_s: float | None = None,
 ) -> None:
     """Park a leaf until somebody resumes it."""
     node.payload = payload
@@ -183,7 +191,11 @@ def _emit_end(run: RunState, node: NodeState, at: float) -> None:
             run.emit("step_finished", node.path, at, {"output": node.output, "attempts": node.attempt or 1})
         case StepStatus.FAILED:
             error = node.error
-            shown = {"type": error.type, "message": error.message, "code": error.code, "path": error.path} if error else None
+            shown = (
+                {"type": error.type, "message": error.message, "code": error.code, "path": error.path}
+                if error
+                else None
+            )
             run.emit("step_failed", node.path, at, {"error": shown, "attempts": node.attempt or 1})
         case StepStatus.CANCELED:
             run.emit("step_canceled", node.path, at, {})

@@ -14,7 +14,7 @@ MAX_DEATHS = 3
 """Workers that may die under one step before it fails: a poison body must not loop."""
 
 
-def decide_leaf(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa: PLR0911 - one arm for each case
+def decide_leaf(run: RunState, node: NodeState, at: float) -> list[Decision]:
     """Return what follows for a node with a body."""
     match node.pending:
         case "failed":
@@ -131,8 +131,10 @@ def decide_sleep(run: RunState, node: NodeState, sleep: SleepNode, at: float) ->
     if node.pending != "computed":
         return decide_leaf(run, node, at)
     try:
-        wake_at = parse_time(node.answer) if isinstance(node.answer, str) else float(node.answer) + (
-            0 if sleep.is_until else at
+        wake_at = (
+            parse_time(node.answer)
+            if isinstance(node.answer, str)
+            else float(node.answer) + (0 if sleep.is_until else at)
         )
     except (TypeError, ValueError):
         message = f"a sleep needs seconds or a time, its function gave {node.answer!r}"
@@ -153,5 +155,3 @@ def decide_signal(node: NodeState, signal: SignalNode, at: float) -> list[Decisi
             return [_done(node, signal.default, at)]
         return [_timed_out(node, f"signal {signal.signal!r} did not come within {signal.timeout_s} s", at)]
     return []
-
-

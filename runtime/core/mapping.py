@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from greenroom.runtime.contracts.plan import Source
+from greenroom.runtime.contracts.plan import LoopNode, Source
 from greenroom.runtime.contracts.statuses import StepStatus
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.nodes import is_internal
 from greenroom.runtime.core.state import NodeState, RunState
 
 
-class MappingProblem(Exception):  # noqa: N818 - becomes an ErrorInfo, is never raised at users
+class MappingProblem(Exception):
     """A source of a map cannot be read; the message names the key and the path."""
 
 
@@ -60,13 +60,18 @@ def find_output(owner: NodeState, step: str) -> NodeState | None:
 
 
 def visible_steps(owner: NodeState) -> Iterator[NodeState]:
-    """Yield the nodes of a frame's own sequence, members of its blocks included, in the order they were visited."""
+    """Yield the nodes of a frame's own sequence in the order they were visited.
+
+    Members of its blocks are included, and of a loop that goes on its last two iterations.
+    """
     for child in owner.children.values():
         if child.path.rpartition("/")[2].startswith("~"):
             for member in child.children.values():
                 if not is_internal(member.path.rpartition("/")[2]):
                     yield member
         elif "?" not in child.path:
+            if isinstance(child.node, LoopNode) and not child.is_final:
+                yield from (last for index, last in child.children.items() if index >= child.next_index - 2)
             yield child
 
 

@@ -39,13 +39,13 @@ def apply_outcome(run: RunState, entry: AttemptEnded) -> None:
             node.pending = "failed"
             run.agenda.append(node)
         case SuspendedHere():
-            suspend(run, node, outcome.payload, outcome.label, outcome.timeout_s, entry.at)
+            suspend(run, node, outcome.payload, entry.at, label=outcome.label, timeout_s=outcome.timeout_s)
         case Bailed():
             frame = run.state_of(node)
             frame.bail = (outcome.result,)
             node.output = outcome.result
+            run.agenda.append(node.owner())  # first of all: a foreach would start its next item
             finish(run, node, StepStatus.SUCCESS, entry.at, None, has_value=True)
-            run.agenda.append(node.owner())
         case Aborted():
             run.is_cancel_requested = True
             run.reason = f"aborted by {node.path}"
@@ -92,7 +92,17 @@ def merge_state(run: RunState, node: NodeState, patch: dict[str, Json]) -> None:
         if writer is None or not _outranks(writer, node):
             frame.state[key] = value
             frame.writers[key] = node
-    frame.version += 1
+    _touch_state(run, node, frame.state)
+
+
+def _touch_state(run: RunState, node: NodeState, state: dict[str, Json]) -> None:
+    """Mark every frame that shares a state as changed."""
+    at = node.owner()
+    while at.frame is not None and at.frame.state is state:
+        at.frame.version += 1
+        if at.parent is None:
+            return
+        at = at.owner()
 
 
 def _outranks(earlier: NodeState, later: NodeState) -> bool:

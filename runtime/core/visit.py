@@ -140,6 +140,8 @@ def _input_of(state: NodeState, parent: NodeState) -> object:
             return parent.input[state.index]
         case _, LoopNode():
             return parent.input if state.index == 0 else parent.children[state.index - 1].output
+        case _:
+            pass
     frame = parent.frame
     if frame is None:
         return None

@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn, Protocol, overload
 from greenroom.runtime.contracts.entries import TargetKind
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import Scope, WorkItem
+from greenroom.runtime.definitions.naming import name_of
 
 
 class SuspendSignal(BaseException):
@@ -162,12 +163,12 @@ class StepContext:
 
         Of several with one id the nearest earlier one counts.
         """
-        wanted = step if isinstance(step, str) else str(getattr(step, "id", step))
+        wanted = step if isinstance(step, str) else str(getattr(step, "id", None) or name_of(step))
         outputs = self._scope.outputs
         if wanted in outputs:
             return copy.deepcopy(outputs[wanted])
         for path in reversed(outputs):
-            name = path.rsplit("/", 1)[-1]
+            name = path.rsplit("/", 1)[-1].split("[", 1)[0]
             if name == wanted or name.split("#", 1)[0] == wanted or path.endswith("/" + wanted):
                 return copy.deepcopy(outputs[path])
         return None

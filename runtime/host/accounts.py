@@ -2,10 +2,10 @@
 
 from greenroom.runtime.contracts.errors import NotFound
 from greenroom.runtime.contracts.records import LedgerRow, MessageRow, Table, ThreadRow
+from greenroom.runtime.contracts.requests import Balance, GetThread, Grant, LedgerEntries, ListThreads, PutThread
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.host.engine import Engine
-from greenroom.runtime.contracts.requests import Balance, GetThread, Grant, LedgerEntries, ListThreads, PutThread
 
 
 class Accounts:

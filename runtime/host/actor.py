@@ -28,7 +28,6 @@ class RuntimeActor:
         self._compose = compose
         self._config = config
         self._host: Host | None = None
-        self._problem: str | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -42,8 +41,9 @@ class RuntimeActor:
     async def _start(self) -> Host:
         if self._host is None:
             module, _, name = self._compose.partition(":")
-            self._host = getattr(importlib.import_module(module), name)(self._config)
-            self._host.start()
+            host: Host = getattr(importlib.import_module(module), name)(self._config)
+            host.start()
+            self._host = host
         return self._host
 
     async def call(self, payload: bytes) -> bytes:

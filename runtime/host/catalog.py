@@ -5,10 +5,10 @@ import msgspec
 from greenroom.runtime.contracts.errors import InvalidInput, NotFound
 from greenroom.runtime.contracts.plan import AgentPlan, BundlePlan, BundleSource, Schema, ToolPlan, WorkflowPlan
 from greenroom.runtime.contracts.records import BundleRow, Table
+from greenroom.runtime.contracts.requests import Register
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.host.engine import Engine
-from greenroom.runtime.contracts.requests import Register
 
 _plans = msgspec.msgpack.Decoder(BundlePlan)
 

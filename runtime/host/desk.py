@@ -187,7 +187,10 @@ class WorkerDesk:
                 replies.append(self._inbox.get_nowait())
             reports = tuple(report for reply in replies for report in reply.reports)
             for report in reports:
-                if isinstance(report, Finished | Lost) and self.running.get((report.run_id, report.path)) == report.attempt:
+                if (
+                    isinstance(report, Finished | Lost)
+                    and self.running.get((report.run_id, report.path)) == report.attempt
+                ):
                     del self.running[report.run_id, report.path]
             await self._on_reports(self, reports)
             self._acked = max(self._acked, replies[-1].number)

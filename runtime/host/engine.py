@@ -23,7 +23,7 @@ from greenroom.runtime.contracts.errors import RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.events import Event
 from greenroom.runtime.contracts.plan import BundlePlan
 from greenroom.runtime.contracts.ports import Clock, Ids
-from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record, Table
+from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record, RunHead, Table
 from greenroom.runtime.contracts.storage import Query, Storage
 from greenroom.runtime.contracts.work import (
     Answer,
@@ -86,7 +86,7 @@ class Engine:
     """
 
     def __init__(
-        self, storage: Storage, pools: Pools, clock: Clock, ids: Ids, check: Check, incarnation: str
+        self, storage: Storage, pools: Pools, *, clock: Clock, ids: Ids, check: Check, incarnation: str
     ) -> None:
         self.storage = storage
         self.pools = pools
@@ -108,9 +108,7 @@ class Engine:
         at = fact.at
         entries = advance(run, fact, at)
         started = run.started
-        row = JournalRow(
-            workspace=started.workspace, run_id=run.run_id, group=run.groups, at=at, body=_encode(entries)
-        )
+        row = JournalRow(workspace=started.workspace, run_id=run.run_id, group=run.groups, at=at, body=_encode(entries))
         batch.rows.append(row)
         batch.rows.extend(heads(run))
         batch.rows.extend(extra)
@@ -197,7 +195,7 @@ class Engine:
     async def _load_quietly(self, run_id: str) -> None:
         try:
             await self.book.load(run_id)
-        except Exception:  # noqa: BLE001 - a report about a run that cannot be read is dropped, the others are not
+        except Exception:
             log.warning("a worker reported on run %s, which cannot be read", run_id, exc_info=True)
 
     def _take(self, batch: Batch, report: Report) -> None:
@@ -260,11 +258,8 @@ class Engine:
             elif not child.busy:
                 self._answer(report, Answer(status="parked"))
             return
-        known = {
-            "agent": entry.state.bundle.agents,
-            "tool": entry.state.bundle.tools,
-            "workflow": entry.state.bundle.workflows,
-        }[report.kind]
+        bundle = entry.state.bundle
+        known = {"agent": set(bundle.agents), "tool": set(bundle.tools), "workflow": set(bundle.workflows)}[report.kind]
         if report.target not in known:
             message = f"there is no {report.kind} {report.target!r}; there are: {', '.join(sorted(known)) or 'none'}"
             self._answer(report, Answer(status="error", error={"code": "not_found", "message": message, "facts": {}}))
@@ -282,16 +277,14 @@ class Engine:
 
     def _answer(self, report: Call, answer: Answer) -> None:
         self.pools.answer(
-            CallAnswer(
-                run_id=report.run_id, path=report.path, attempt=report.attempt, name=report.name, answer=answer
-            )
+            CallAnswer(run_id=report.run_id, path=report.path, attempt=report.attempt, name=report.name, answer=answer)
         )
 
     async def lost(self, attempts: list[tuple[str, str, int]]) -> None:
         """Take the news that a worker died with these attempts."""
         await self._recovered.wait()
         batch = Batch()
-        for run_id, path, number in attempts:
+        for run_id, _, _ in attempts:
             if (check := self.checks.get((run_id, ""))) is not None and not check.done():
                 check.cancel()
                 continue
@@ -341,14 +334,15 @@ class Engine:
         query = Query(where={"is_open": (True,)})
         async for page in self.storage.scan(Table.RUNS, query):
             for head in page:
-                if head.status in {"running", "pending", "success", "failed", "canceled"}:  # type: ignore[union-attr]
-                    open_runs.append(head.run_id)  # type: ignore[union-attr]
-                elif head.wake_at is not None:  # type: ignore[union-attr]
-                    self.wheel.set((head.run_id,), head.wake_at)  # type: ignore[union-attr]
+                assert isinstance(head, RunHead)  # noqa: S101 - the table holds nothing else
+                if head.status not in {"waiting", "suspended", "paused"}:
+                    open_runs.append(head.run_id)
+                elif head.wake_at is not None:
+                    self.wheel.set((head.run_id,), head.wake_at)
         for run_id in open_runs:
             try:
                 entry = await self.book.load(run_id)
-            except Exception:  # noqa: BLE001 - one run that cannot be read must not keep the others down
+            except Exception:
                 log.warning("run %s cannot be recovered", run_id, exc_info=True)
                 continue
             await self._take_up(entry, living)

@@ -10,18 +10,18 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
+from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.errors import Fenced, GreenroomError, RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.ports import Clock, Ids, Spawner
+from greenroom.runtime.contracts.requests import Request
 from greenroom.runtime.contracts.storage import Storage
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.state import Check
-from greenroom.runtime.contracts import requests
 from greenroom.runtime.host.accounts import Accounts
 from greenroom.runtime.host.catalog import Catalog
 from greenroom.runtime.host.engine import Engine
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.reading import Reading
-from greenroom.runtime.contracts.requests import Request
 from greenroom.runtime.host.starting import Starter
 from greenroom.runtime.host.steering import Steering
 
@@ -116,7 +116,9 @@ class Host:
         pools = Pools(
             self._spawner, self._clock, sizes=self._pool_sizes, models=self._models, max_threads=self._max_threads
         )
-        engine = Engine(storage, pools, self._clock, self._ids, self._check, secrets.token_hex(4))
+        engine = Engine(
+            storage, pools, clock=self._clock, ids=self._ids, check=self._check, incarnation=secrets.token_hex(4)
+        )
         catalog = Catalog(engine)
         try:
             await catalog.load()

@@ -6,13 +6,13 @@ import json
 
 from greenroom.runtime.contracts.errors import InvalidInput
 from greenroom.runtime.contracts.records import Key, RunHead, Table
+from greenroom.runtime.contracts.requests import Get, ListRuns, Poll, Wait
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.view import child_status, run_view
 from greenroom.runtime.host.book import RunEntry
 from greenroom.runtime.host.engine import Engine
-from greenroom.runtime.contracts.requests import Get, ListRuns, Poll, Wait
 
 MAX_WAIT_S = 60.0
 MAX_LIST = 500
@@ -158,5 +158,3 @@ def _head_view(head: RunHead) -> dict[str, Json]:
         "cost_micros": head.cost_micros,
         "total_tokens": head.input_tokens + head.output_tokens,
     }
-
-

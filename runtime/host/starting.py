@@ -1,20 +1,22 @@
 """Starting runs: validated, deduplicated by key, acknowledged when durable."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
+from collections.abc import AsyncIterator
 
 from greenroom.runtime.contracts.entries import Failed, RunStarted, Succeeded
 from greenroom.runtime.contracts.errors import AlreadyClaimed, InvalidInput, RunNotFound, RuntimeUnavailable
 from greenroom.runtime.contracts.plan import AgentPlan, ToolPlan, WorkflowPlan
 from greenroom.runtime.contracts.records import KeyRow, MessageRow, Record, Table, ThreadRow
+from greenroom.runtime.contracts.requests import Start
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import Finished, Scope, WorkItem
 from greenroom.runtime.core.advance import start
 from greenroom.runtime.host.catalog import Catalog, Plan
 from greenroom.runtime.host.engine import Batch, Engine
-from greenroom.runtime.contracts.requests import Start
 
 CHECK_TIMEOUT_S = 30.0
 
@@ -25,7 +27,7 @@ class Starter:
     def __init__(self, engine: Engine, catalog: Catalog) -> None:
         self._engine = engine
         self._catalog = catalog
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def start(self, request: Start) -> dict[str, Json]:
         """Start a run, or return the one that this key or id already started.
@@ -42,18 +44,25 @@ class Starter:
         state = request.state
         if isinstance(plan, WorkflowPlan) and plan.state_schema is not None:
             state = self._catalog.checked(f"state for workflow {plan.id!r}", plan.state_schema, state)
-        names = [name for name in (request.key and f"k:{request.key}", request.run_id and f"r:{request.run_id}") if name]
-        if not names:
-            return await self._begin(request, bundle, value, state)
-        lock_name = f"{request.workspace}\x00{'|'.join(names)}"
-        lock = self._locks.setdefault(lock_name, asyncio.Lock())
+        names = sorted(f"{kind}:{name}" for kind, name in (("key", request.key), ("run", request.run_id)) if name)
+        async with contextlib.AsyncExitStack() as held:
+            for name in names:
+                await held.enter_async_context(self._hold(f"{request.workspace}\x00{name}"))
+            found = await self._known(request, fingerprint(request, value)) if names else None
+            return found or await self._begin(request, bundle, value, state)
+
+    @contextlib.asynccontextmanager
+    async def _hold(self, name: str) -> AsyncIterator[None]:
+        """Let one start at a time have a key or a run id."""
+        lock, users = self._locks.get(name, (asyncio.Lock(), 0))
+        self._locks[name] = lock, users + 1
         try:
             async with lock:
-                found = await self._known(request, fingerprint(request, value))
-                return found or await self._begin(request, bundle, value, state)
+                yield
         finally:
-            if not lock.locked():
-                self._locks.pop(lock_name, None)
+            lock, users = self._locks.pop(name)
+            if users > 1:
+                self._locks[name] = lock, users - 1
 
     def _input(self, plan: Plan, request: Start) -> Json:
         match plan:
@@ -184,7 +193,11 @@ class Starter:
         """Return what an agent needs of its thread: the last messages, and where the next ones go."""
         thread_id = request.thread_id or ""
         thread = await self._engine.storage.get(Table.THREADS, (request.workspace, thread_id))
-        if isinstance(thread, ThreadRow) and not thread.deleted and thread.resource_id not in {None, request.resource_id}:
+        if (
+            isinstance(thread, ThreadRow)
+            and not thread.deleted
+            and thread.resource_id not in {None, request.resource_id}
+        ):
             message = f"no thread {thread_id!r} of resource {request.resource_id!r}"
             raise RunNotFound(message, {"thread_id": thread_id})
         plan = self._engine.bundles[bundle].agents.get(request.target)

@@ -12,6 +12,7 @@ from greenroom.runtime.contracts.errors import (
     RunStillRunning,
 )
 from greenroom.runtime.contracts.plan import StepNode
+from greenroom.runtime.contracts.requests import Advance, Cancel, Resume, Settle, Signal
 from greenroom.runtime.contracts.statuses import RunStatus, StepStatus
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.addressing import find_suspended, matches
@@ -22,7 +23,6 @@ from greenroom.runtime.core.view import child_status
 from greenroom.runtime.host.book import RunEntry
 from greenroom.runtime.host.catalog import Catalog
 from greenroom.runtime.host.engine import Batch, Engine
-from greenroom.runtime.contracts.requests import Advance, Cancel, Resume, Settle, Signal
 from greenroom.runtime.host.starting import Starter
 
 

@@ -77,7 +77,7 @@ class RunStream:
         self._events, self._positions = events, positions
 
     def read(self, cursor: str, after: int) -> tuple[list[Event], str]:
-        """Return what comes behind a cursor (or, without one, behind the durable event `after`), and the next cursor."""
+        """Return what comes behind a cursor, or behind the durable event `after` without one, and the next cursor."""
         incarnation, _, rest = cursor.partition(":")
         if incarnation == self._incarnation:
             position, _, seq = rest.partition(":")

@@ -51,9 +51,14 @@ def calls(context: dict[str, str], path: str) -> list[int]:
 async def until_called(context: dict[str, str], path: str, count: int = 1) -> list[int]:
     """Return the processes once a body was called so often."""
     async with asyncio.timeout(LIMIT_S):
-        while len(found := calls(context, path)) < count:
+        while len(found := calls(context, path)) < count:  # noqa: ASYNC110 - another process writes the file
             await asyncio.sleep(0.02)
     return found
+
+
+def let_go(context: dict[str, str]) -> None:
+    """Let the bodies that wait go on."""
+    Path(context["go"]).touch()
 
 
 async def kill_runtime() -> None:
@@ -76,7 +81,7 @@ async def test_a_killed_runtime_repeats_no_body(runtime: RuntimeClient, context:
     run = await runtime.workflow("long").start(1, request_context=context)
     await until_called(context, "held")
     await kill_runtime()
-    Path(context["go"]).touch()
+    let_go(context)
     result = await run.result(timeout_s=LIMIT_S)
     assert (result.status, result.output) == ("success", 21)
     assert [len(calls(context, path)) for path in ("first", "held", "first#2")] == [1, 1, 1]
@@ -87,7 +92,7 @@ async def test_a_killed_worker_costs_one_more_attempt(runtime: RuntimeClient, co
     run = await runtime.workflow("long").start(1, request_context=context)
     os.kill((await until_called(context, "held"))[0], signal.SIGKILL)
     await until_called(context, "held", 2)
-    Path(context["go"]).touch()
+    let_go(context)
     result = await run.result(timeout_s=LIMIT_S)
     assert (result.status, result.output) == ("success", 21)
     assert [len(calls(context, path)) for path in ("first", "held", "first#2")] == [1, 2, 1]
@@ -119,22 +124,18 @@ async def test_a_stream_has_no_gap_across_a_kill(runtime: RuntimeClient, context
     seen: list[int] = []
 
     async def read() -> None:
-        async for event in run.events():
-            if event.seq:
-                seen.append(event.seq)
+        seen.extend([event.seq async for event in run.events() if event.seq])
 
     reader = asyncio.create_task(read())
     await until_called(context, "held")
     await kill_runtime()
-    Path(context["go"]).touch()
+    let_go(context)
     await asyncio.wait_for(reader, LIMIT_S)
     assert seen == list(range(1, len(seen) + 1))
     assert len(seen) == 8
 
 
-async def test_items_run_at_the_same_time_on_different_workers(
-    runtime: RuntimeClient, context: dict[str, str]
-) -> None:
+async def test_items_run_at_the_same_time_on_different_workers(runtime: RuntimeClient, context: dict[str, str]) -> None:
     """A foreach spreads over the workers of the pool."""
     result = await runtime.workflow("wide").run([1, 2, 3, 4], request_context=context, timeout_s=LIMIT_S)
     assert len(set(result.output)) == 2

@@ -6,7 +6,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from greenroom import App, Workflow
+from greenroom import App, StepContext, Workflow
 from tests.host.harness import Harness
 
 
@@ -26,9 +26,9 @@ def add_one(value: int) -> int:
     return value + 1
 
 
-async def ask(value: int, ctx) -> int:  # noqa: ANN001 - a body as users write it
+async def ask(value: int, ctx: StepContext) -> int:
     """Add what a person says."""
-    return value + await ctx.suspend()
+    return value + int(await ctx.suspend())
 
 
 async def test_a_run_that_was_suspended_and_survived_a_crash_is_one_trace(spans: InMemorySpanExporter) -> None:
@@ -41,8 +41,8 @@ async def test_a_run_that_was_suspended_and_survived_a_crash_is_one_trace(spans:
         await run.resume("ask", 5)
         result = await run.result(timeout_s=5)
     found = spans.get_finished_spans()
-    assert {f"{span.context.trace_id:032x}" for span in found} == {result.trace_id}
+    assert {f"{span.get_span_context().trace_id:032x}" for span in found} == {result.trace_id}
     root = next(span for span in found if span.name == "workflow sum")
     steps = {span.name: span for span in found if span is not root}
     assert set(steps) == {"step add_one", "step ask"}
-    assert all(span.parent is not None and span.parent.span_id == root.context.span_id for span in steps.values())
+    assert all(span.parent is not None and span.parent.span_id == root.get_span_context().span_id for span in steps.values())
