@@ -1,0 +1,1 @@
+"""A question and a folder of documents in, a reviewed brief out."""

@@ -1,0 +1,35 @@
+"""`greenroom status`: what is up, and how it is."""
+
+from typing import Any
+
+from greenroom.cli.connection import AddressOption, WorkspaceOption, connect
+from greenroom.cli.terminal import JsonFlag, show_facts, write_json
+
+
+def status(address: AddressOption = None, workspace: WorkspaceOption = "default", as_json: JsonFlag = False) -> None:
+    """Show the runtime that is up: where, which bundle, how many runs and workers, how its store is."""
+    from greenroom.app import find_running
+    from greenroom.settings import load_config
+
+    with connect(address, workspace) as runtime:
+        state: dict[str, Any] = runtime.status()
+    running = find_running(load_config({"runtime.address": address}))
+    http = running.http if running is not None else ""
+    if as_json:
+        write_json({"http": http, "pid": running.pid if running is not None else None, **state})
+        return
+    from greenroom.cli.up import describe_workers
+
+    store = state.get("storage") or {}
+    facts = {
+        "state": state.get("state"),
+        "http": http or "none",
+        "bundle": state.get("bundle") or "none",
+        "open runs": state.get("runs_in_memory"),
+        "timers": state.get("timers"),
+        "workers": describe_workers(state.get("workers")),
+        "store": f"{store.get('url')} ({'writable' if store.get('is_writable') else store.get('error') or 'read-only'})",
+        "recoveries": state.get("recoveries"),
+    }
+    problems = state.get("problems") or {}
+    show_facts("greenroom", {**facts, **({"problems": "; ".join(map(str, problems.values()))} if problems else {})})
