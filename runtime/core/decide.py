@@ -150,7 +150,7 @@ def _succeed(run: RunState, node: NodeState, plan: WorkflowPlan, at: float) -> l
         try:
             value = run.check(plan.output_schema, value)
         except InvalidInput as error:
-            return fail(run, node, _invalid(f"output of workflow {plan.id!r}", error, node.path or None), at)
+            return fail(node, _invalid(f"output of workflow {plan.id!r}", error, node.path or None), at)
     has_value = value != frame.value
     given = value if has_value else None
     if node.parent is None:

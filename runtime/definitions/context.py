@@ -165,11 +165,9 @@ class StepContext:
         """
         wanted = step if isinstance(step, str) else str(getattr(step, "id", None) or name_of(step))
         outputs = self._scope.outputs
-        if wanted in outputs:
-            return copy.deepcopy(outputs[wanted])
         for path in reversed(outputs):
             name = path.rsplit("/", 1)[-1].split("[", 1)[0]
-            if name == wanted or name.split("#", 1)[0] == wanted or path.endswith("/" + wanted):
+            if wanted in {path, name, name.split("#", 1)[0]} or path.endswith("/" + wanted):
                 return copy.deepcopy(outputs[path])
         return None
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from greenroom.runtime.contracts.errors import InvalidInput, NotFound
+from greenroom.runtime.contracts.errors import DefinitionError, InvalidInput, NotFound
 from greenroom.runtime.contracts.plan import AgentPlan, BundlePlan, BundleSource, Schema, ToolPlan, WorkflowPlan
 from greenroom.runtime.contracts.records import BundleRow, Table
 from greenroom.runtime.contracts.requests import Register
@@ -13,6 +13,24 @@ from greenroom.runtime.host.engine import Engine
 _plans = msgspec.msgpack.Decoder(BundlePlan)
 
 Plan = WorkflowPlan | AgentPlan | ToolPlan
+
+
+def refuse_unsupported(plan: BundlePlan) -> None:
+    """Refuse what can be defined and is not carried out by this version.
+
+    Raises:
+        DefinitionError: It names everything that was found.
+    """
+    found: list[str] = []
+    for agent in plan.agents.values():
+        memory = agent.memory or {}
+        found += [f"agent {agent.id!r}: input_guards"] * bool(agent.input_guards)
+        found += [f"agent {agent.id!r}: output_guards"] * bool(agent.output_guards)
+        found += [f"agent {agent.id!r}: memory.{name}" for name in ("recall", "working") if memory.get(name)]
+    found += [f"workflow {workflow.id!r}: schedule" for workflow in plan.workflows.values() if workflow.schedule]
+    if found:
+        message = f"this version does not carry out {'; '.join(found)}; leave it out"
+        raise DefinitionError(message, {"unsupported": found})
 
 
 class Catalog:
@@ -34,8 +52,13 @@ class Catalog:
                     self._engine.pools.know(row.bundle, source)
 
     async def register(self, request: Register) -> dict[str, Json]:
-        """Make a bundle the newest; the same definitions again change nothing."""
+        """Make a bundle the newest; the same definitions again change nothing.
+
+        Raises:
+            DefinitionError: It uses something that this runtime would not do: nothing is left out silently.
+        """
         plan = _plans.decode(request.plan)
+        refuse_unsupported(plan)
         is_new = not self._order or self._order[0] != plan.id
         if is_new:
             row = BundleRow(

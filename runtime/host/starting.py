@@ -44,10 +44,12 @@ class Starter:
         state = request.state
         if isinstance(plan, WorkflowPlan) and plan.state_schema is not None:
             state = self._catalog.checked(f"state for workflow {plan.id!r}", plan.state_schema, state)
-        names = sorted(f"{kind}:{name}" for kind, name in (("key", request.key), ("run", request.run_id)) if name)
+        names = [f"key {request.workspace} {request.key}"] if request.key is not None else []
+        if request.run_id is not None:
+            names.append(f"run {request.run_id}")
         async with contextlib.AsyncExitStack() as held:
             for name in names:
-                await held.enter_async_context(self._hold(f"{request.workspace}\x00{name}"))
+                await held.enter_async_context(self._hold(name))
             found = await self._known(request, fingerprint(request, value)) if names else None
             return found or await self._begin(request, bundle, value, state)
 
