@@ -50,7 +50,7 @@ def refusal(error: GreenroomError) -> JsonAnswer:
     if trace_id:
         body["traceId"] = trace_id
     if "run_id" in facts:
-        body["runId"] = facts["run_id"]
+        body["runId"] = facts.pop("run_id")
     if facts:
         body["facts"] = facts
     status = status_of(error)

@@ -72,24 +72,31 @@ class AgentChunks:
         self._view = view
 
     def _prime(self, view: Mapping[str, Json]) -> None:
-        agent: Mapping[str, Json] = view.get("agent") or {}
-        turns = list(agent.get("steps") or ())
-        self._turns = len(turns)
+        """Take up where the view stands: the turns so far, their calls, and which of those have no result yet."""
         self._segment = int(view.get("event_seq") or 0)
-        for call in agent.get("tool_calls") or ():
-            path = call.get("path") or call["tool"]
-            self._remember(_Call(id=call["tool_call_id"], tool=call["tool"], arguments=call["arguments"], path=path))
-            status = (view["steps"].get(path) or {}).get("status")
-            if call.get("turn") == len(turns) - 1 and status not in _SETTLED:
-                self._open.append(call["tool_call_id"])
-        if self._open:
-            last = turns[-1]
-            self._held = {"text": last.get("text") or "", "finish_reason": last.get("finish_reason")}
+        steps: Mapping[str, Json] = view["steps"]
+        while (turn := steps.get(self._below(f"turn[{self._turns}]"))) is not None and turn["status"] == "success":
+            output: Mapping[str, Json] = turn.get("output") or {}
+            self._turns += 1
+            self._open = []
+            for made in output.get("tool_calls") or ():
+                call = self._new_call(made["id"], made["name"], made.get("arguments"))
+                if (steps.get(call.path) or {}).get("status") not in _SETTLED:
+                    self._open.append(call.id)
+            self._held = {"text": output.get("text") or "", "finish_reason": output.get("finish_reason")}
+        if not self._open:
+            self._held = None
 
-    def _remember(self, call: _Call) -> None:
-        self._calls[call.id] = call
-        base = split_number(call.path.rpartition("/")[2])
-        self._names[base] = self._names.get(base, 0) + 1
+    def _below(self, name: str) -> str:
+        return f"{self.path}/{name}" if self.path else name
+
+    def _new_call(self, call_id: str, tool: str, arguments: Json, path: str | None = None) -> _Call:
+        """Note a tool call; its path follows from how often the tool was called before."""
+        number = self._names[tool] = self._names.get(tool, 0) + 1
+        name = tool if number == 1 else f"{tool}#{number}"
+        call = _Call(id=call_id, tool=tool, arguments=arguments, path=path or self._below(name))
+        self._calls[call_id] = call
+        return call
 
     def map(self, event: RunEvent) -> list[dict[str, Json]]:
         """Return the chunks for one event, none for what the wire does not tell."""
@@ -186,12 +193,7 @@ class AgentChunks:
     def _tool_call(self, data: Mapping[str, Json], event: RunEvent) -> list[dict[str, Json]]:
         turn, told = self._in_turn(event)
         told += turn.end()
-        tool = str(data.get("tool") or "")
-        number = self._names.get(tool, 0) + 1
-        name = tool if number == 1 else f"{tool}#{number}"
-        path = data.get("path") or (f"{self.path}/{name}" if self.path else name)
-        call = _Call(id=data["tool_call_id"], tool=tool, arguments=data.get("arguments"), path=path)
-        self._remember(call)
+        call = self._new_call(data["tool_call_id"], data["tool"], data.get("arguments"), data.get("path"))
         self._open.append(call.id)
         return [*told, self._chunk("tool-call", _call_payload(call))]
 
@@ -299,15 +301,15 @@ class AgentChunks:
                 return [*told, *self._released(is_continued=False), self._finish("error")]
             case _:
                 told = []
-                if self._view and (self._view.get("agent") or {}).get("output") is not None:
-                    output = self._view["agent"]["output"]
+                output = (self._view.get("agent") or {}).get("output") if self._view else data.get("output")
+                if output is not None and not isinstance(output, str):
                     told.append({"type": "object-result", "runId": self._run_id, "from": "AGENT", "object": output})
                 reason = str((self._view.get("agent") or {}).get("finish_reason") or self._reason)
                 return [*told, *self._released(is_continued=False), self._finish(reason)]
 
     def _finish(self, raw: str) -> dict[str, Json]:
         agent: Mapping[str, Json] = self._view.get("agent") or {}
-        usage = usage_of(self._view)
+        usage = {"usage": usage_of(self._view)} if self._view else {}
         messages = assistant_messages(self._view) if agent else []
         models: Iterable[Json] = [turn.get("model") for turn in agent.get("steps") or () if turn.get("model")]
         return self._chunk(
@@ -318,10 +320,10 @@ class AgentChunks:
                 "output": {
                     "text": agent.get("text") or "",
                     "toolCalls": [_tool_call_of(self._run_id, call) for call in self._calls.values()],
-                    "usage": usage,
                     "steps": [],
+                    **usage,
                 },
-                "usage": usage,
+                **usage,
                 "metadata": {"traceId": self._view.get("trace_id") or ""},
                 "messages": {"all": messages, "user": [], "nonUser": messages},
                 "response": {

@@ -5,7 +5,7 @@ from typing import Final
 
 from greenroom.runtime.contracts.values import Json
 from greenroom.serve.wire.run_result import usage_of
-from greenroom.serve.wire.step_results import wire_error
+from greenroom.serve.wire.step_results import shown_payload, wire_error
 from greenroom.serve.wire.times import iso
 
 DECLINED: Final = "Tool call was not approved by the user"
@@ -79,13 +79,7 @@ def _suspension(view: Mapping[str, Json]) -> dict[str, Json]:
     for waiting in view.get("suspended") or ():
         payload = (view.get("suspend_payload") or {}).get(waiting)
         if isinstance(payload, dict) and "args_hash" in payload:
-            shown = {
-                "toolCallId": payload["tool_call_id"],
-                "toolName": payload["tool"],
-                "args": payload["arguments"],
-                "argsHash": payload["args_hash"],
-                "resumeSchema": APPROVAL_SCHEMA,
-            }
+            shown = {**shown_payload(payload), "resumeSchema": APPROVAL_SCHEMA}
             return {"suspendPayload": shown, "resumeSchema": APPROVAL_SCHEMA}
         call = next((call for call in view["agent"]["tool_calls"] if call.get("path") == waiting), None)
         shown = _named(call) if call is not None else {}

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 
 from greenroom.runtime.contracts.values import Json
 from greenroom.serve.wire.step_ids import StepIds
-from greenroom.serve.wire.step_results import parked_payload, resume_labels, step_result, suspended_below, wire_error
+from greenroom.serve.wire.step_results import (
+    parked_payload,
+    resume_labels,
+    shown_payload,
+    step_result,
+    suspended_below,
+    wire_error,
+)
 
 _IN_PATH = frozenset({"step", "tool", "agent", "workflow", "map"})
 
@@ -73,7 +80,7 @@ def suspensions(view: Mapping[str, Json], ids: StepIds) -> dict[str, Json]:
         path = ids.path_of(waiting)
         if path not in paths:
             paths.append(path)
-        payloads.setdefault(path[0], (view.get("suspend_payload") or {}).get(waiting))
+        payloads.setdefault(path[0], shown_payload((view.get("suspend_payload") or {}).get(waiting)))
     return {"suspended": paths, "suspendPayload": payloads}
 
 

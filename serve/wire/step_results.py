@@ -36,7 +36,7 @@ def step_result(step: Mapping[str, Json], *, has_payload: bool) -> dict[str, Jso
     if step.get("error"):
         shown["error"] = wire_error(step["error"])
     if step["status"] == "suspended" and step.get("suspended_at"):
-        shown["suspendPayload"] = step.get("suspend_payload")
+        shown["suspendPayload"] = shown_payload(step.get("suspend_payload"))
         shown["suspendedAt"] = millis(step["suspended_at"])
     if step.get("resumed_at"):
         shown["resumePayload"] = step.get("resume_data")
@@ -44,6 +44,22 @@ def step_result(step: Mapping[str, Json], *, has_payload: bool) -> dict[str, Jso
     if step.get("ended_at"):
         shown["endedAt"] = millis(step["ended_at"])
     return shown
+
+
+def shown_payload(payload: Json) -> Json:
+    """Return what a suspended step shows; a tool call that waits for approval in the names that agents' streams use.
+
+    >>> shown_payload({"tool_call_id": "c", "tool": "t", "arguments": {}, "args_hash": "h"})
+    {'toolCallId': 'c', 'toolName': 't', 'args': {}, 'argsHash': 'h'}
+    """
+    if not isinstance(payload, dict) or "args_hash" not in payload or "tool_call_id" not in payload:
+        return payload
+    return {
+        "toolCallId": payload["tool_call_id"],
+        "toolName": payload["tool"],
+        "args": payload["arguments"],
+        "argsHash": payload["args_hash"],
+    }
 
 
 def suspended_below(path: str, view: Mapping[str, Json]) -> list[str]:
@@ -57,7 +73,7 @@ def parked_payload(path: str, view: Mapping[str, Json], ids: StepIds) -> Json:
     if not waiting:
         return None
     first = waiting[0]
-    payload = (view.get("suspend_payload") or {}).get(first)
+    payload = shown_payload((view.get("suspend_payload") or {}).get(first))
     if first == path or not isinstance(payload, dict):
         return payload
     return payload | {"__workflow_meta": _meta(path, first, view, ids)}

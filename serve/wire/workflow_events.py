@@ -13,7 +13,7 @@ from greenroom.runtime.contracts.values import Json
 from greenroom.serve.wire.agent_chunks import AgentChunks
 from greenroom.serve.wire.run_result import usage_of
 from greenroom.serve.wire.step_ids import StepIds, ancestors, is_below, split_index
-from greenroom.serve.wire.step_results import wire_error
+from greenroom.serve.wire.step_results import shown_payload, wire_error
 from greenroom.serve.wire.times import millis, millis_of
 
 _WAITS = frozenset({"sleep", "signal"})
@@ -78,13 +78,14 @@ class WorkflowEvents:
     def _prime(self, view: Mapping[str, Json]) -> None:
         for path, step in view["steps"].items():
             if step["kind"] == "agent" and step["status"] not in {"success", "failed", "canceled", "skipped"}:
-                self._agents[path] = AgentChunks(self.run_id, self._ids.id_of(path), path)
+                self._agents[path] = AgentChunks(self.run_id, self._ids.id_of(path), path, view)
             self._visits[path] = _Visit(
-                call_id=str(uuid5(NAMESPACE_OID, f"{self.run_id}:{path}")),
+                call_id=self._call_id(path),
                 input=step.get("input"),
                 started_at=millis(step.get("started_at")) or 0,
             )
-        self._suspended = dict(view.get("suspend_payload") or {})
+        waiting: Mapping[str, Json] = view.get("suspend_payload") or {}
+        self._suspended = {path: shown_payload(payload) for path, payload in waiting.items()}
         self._labels = dict(view.get("labels") or {})
 
     def map(self, event: RunEvent) -> list[dict[str, Json]]:
@@ -110,6 +111,10 @@ class WorkflowEvents:
             return []
         self.learn(view)
         return self._finish(view["status"], view.get("output"), view.get("error"))
+
+    def _call_id(self, path: str) -> str:
+        """Return the id of a step's visit: a path is visited once, so every stream of the run has the same."""
+        return str(uuid5(NAMESPACE_OID, f"{self.run_id}:{path}"))
 
     def _event(self, type: str, payload: dict[str, Json]) -> dict[str, Json]:
         return {"type": type, "runId": self.run_id, "from": "WORKFLOW", "payload": payload}
@@ -160,15 +165,12 @@ class WorkflowEvents:
 
     def _started(self, event: RunEvent) -> list[dict[str, Json]]:
         data: Mapping[str, Json] = event.data or {}
-        visit = _Visit(
-            call_id=str(uuid5(NAMESPACE_OID, f"{self.run_id}:{event.path}:{event.seq}")),
-            input=data.get("input"),
-            started_at=millis_of(event.at),
-        )
+        visit = _Visit(call_id=self._call_id(event.path), input=data.get("input"), started_at=millis_of(event.at))
         before = self._visits.get(event.path)
-        if "resume_data" in data or (before is not None and before.resumed_at):
-            visit.resumed_at = (before.resumed_at if before is not None else 0) or millis_of(event.at)
-            visit.resume_data = data.get("resume_data", before.resume_data if before is not None else None)
+        if before is not None and before.resumed_at:
+            visit.started_at = before.started_at
+            visit.resumed_at = before.resumed_at
+            visit.resume_data = data.get("resume_data", before.resume_data)
         self._visits[event.path] = visit
         chunks: list[dict[str, Json]] = []
         if data.get("kind") == "agent":
@@ -203,13 +205,13 @@ class WorkflowEvents:
         output = data.get("output")
         if self._ids.foreach_of(event.path) is not None:
             self._items[event.path] = output
+        agent = self._agents.pop(event.path, None)
+        told = [] if agent is None else self._agent_ended(agent, event)
         if not self._ids.is_shown(event.path):
-            return []
-        told: list[dict[str, Json]] = []
+            return told
         visit = self._visits.pop(event.path, None)
         if visit is None:
-            visit = _Visit(call_id=str(uuid5(NAMESPACE_OID, f"{self.run_id}:{event.path}:{event.seq}")))
-            visit.started_at = millis_of(event.at)
+            visit = _Visit(call_id=self._call_id(event.path), started_at=millis_of(event.at))
             told.append(self._event("workflow-step-start", self._step(event.path, visit) | {"status": "running"}))
         result = self._step(event.path, visit) | {"endedAt": millis_of(event.at)}
         if event.type == "step_finished":
@@ -217,6 +219,10 @@ class WorkflowEvents:
         else:
             result |= {"status": "failed", "error": wire_error(data.get("error"))}
         return [*told, self._event("workflow-step-result", result)]
+
+    def _agent_ended(self, agent: AgentChunks, event: RunEvent) -> list[dict[str, Json]]:
+        status = "success" if event.type == "step_finished" else "failed"
+        return [self._output(event.path, chunk) for chunk in agent.finish(status, event.data or {}, event)]
 
     def _progress(self, event: RunEvent) -> dict[str, Json]:
         data: Mapping[str, Json] = event.data or {}
@@ -256,7 +262,8 @@ class WorkflowEvents:
 
     def _suspends(self, event: RunEvent) -> list[dict[str, Json]]:
         data: Mapping[str, Json] = event.data or {}
-        self._suspended[event.path] = data.get("payload")
+        payload = shown_payload(data.get("payload"))
+        self._suspended[event.path] = payload
         if data.get("label"):
             self._labels[data["label"]] = event.path
         agent = self._agent_of(event)
@@ -264,10 +271,10 @@ class WorkflowEvents:
             return self._told_by_agent(event, agent)
         if not self._ids.is_shown(event.path):
             return []
-        return [self._suspended_event(event.path, data.get("payload"), event)]
+        return [self._suspended_event(event.path, payload, event)]
 
     def _suspended_event(self, path: str, payload: Json, event: RunEvent) -> dict[str, Json]:
-        visit = self._visits.setdefault(path, _Visit(call_id=str(uuid5(NAMESPACE_OID, f"{self.run_id}:{path}"))))
+        visit = self._visits.setdefault(path, _Visit(call_id=self._call_id(path)))
         visit.is_told_suspended = True
         shown = self._step(path, visit) | {
             "status": "suspended",
