@@ -92,10 +92,10 @@ def merge_state(run: RunState, node: NodeState, patch: dict[str, Json]) -> None:
         if writer is None or not _outranks(writer, node):
             frame.state[key] = value
             frame.writers[key] = node
-    _touch_state(run, node, frame.state)
+    _touch_state(node, frame.state)
 
 
-def _touch_state(run: RunState, node: NodeState, state: dict[str, Json]) -> None:
+def _touch_state(node: NodeState, state: dict[str, Json]) -> None:
     """Mark every frame that shares a state as changed."""
     at = node.owner()
     while at.frame is not None and at.frame.state is state:
