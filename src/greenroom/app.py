@@ -112,6 +112,7 @@ def join_ray(config: Config, *, may_start: bool) -> str:
 
     if ray.is_initialized():
         return str(ray.get_runtime_context().gcs_address)
+    _refresh_ray_settings()
     running = find_running(config)
     address = config.runtime.address or (running.address if running is not None else None)
     try:
@@ -135,6 +136,16 @@ def join_ray(config: Config, *, may_start: bool) -> str:
         message = f"the Ray cluster at {address} cannot be reached: {str(error).splitlines()[0]}"
         raise RuntimeUnavailable(message, {"address": address or ""}) from None
     return str(ray.get_runtime_context().gcs_address)
+
+
+def _refresh_ray_settings() -> None:
+    """Let Ray read its settings again: a notebook may have imported it before they were made.
+
+    Ray does the same when it turns tokens on for a cluster it starts (`authentication_token_setup._enable_token_auth`).
+    """
+    from ray._raylet import Config  # noqa: PLC0415 - importing greenroom must not import ray
+
+    Config.initialize("")
 
 
 async def ensure_runtime(config: Config) -> None:
