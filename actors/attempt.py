@@ -253,8 +253,8 @@ async def _outcome_of(error: BaseException, attempt: Attempt, room: Room) -> Out
             return Bailed(result=await room.values.pack(signal.result))
         case AbortSignal():
             return Aborted()
-        case ParkSignal():
-            return Parked()
+        case ParkSignal() as signal:
+            return Parked(on=signal.name)
         case _:
             return _failure(error, attempt)
 

@@ -21,7 +21,7 @@ _encoder = msgspec.msgpack.Encoder()
 _call_decoder = msgspec.msgpack.Decoder(Call)
 
 
-async def read_answer(answer: Answer, values: Values) -> Json:
+async def read_answer(name: str, answer: Answer, values: Values) -> Json:
     """Return the output of a child call.
 
     Raises:
@@ -34,7 +34,7 @@ async def read_answer(answer: Answer, values: Values) -> Json:
         case "error":
             raise error_from_json(answer.error if isinstance(answer.error, dict) else {"message": str(answer.error)})
         case "parked":
-            raise ParkSignal
+            raise ParkSignal(name)
 
 
 class AttemptChannel:
@@ -108,7 +108,7 @@ class AttemptChannel:
         """
         await self._values.store(self._binaries)
         return await read_answer(
-            await self.ask(name, kind, target, await self._values.pack(input), options), self._values
+            name, await self.ask(name, kind, target, await self._values.pack(input), options), self._values
         )
 
     async def ask(

@@ -196,7 +196,7 @@ class TaskChannel:
             )
             raw = await self._worker.relay_call.remote(self._attempt, _encoder.encode(call))
             known = msgspec.msgpack.decode(raw, type=Answer)
-        return await read_answer(known, self._values)
+        return await read_answer(name, known, self._values)
 
     async def flush(self) -> None:
         """Return when the worker has what was told: a call or the result must not overtake it."""

@@ -85,7 +85,9 @@ class Aborted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="parked"):
-    """The body waits for a child call that is suspended; it runs again when the child has its outcome."""
+    """The body waits for a child call that is suspended; it runs again when the child, `on`, has its outcome."""
+
+    on: str = ""
 
 
 Outcome: TypeAlias = Succeeded | Failed | SuspendedHere | Bailed | Aborted | Parked
@@ -124,11 +126,12 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class AttemptLost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="lost"):
-    """Fact: the worker that had the attempt died."""
+    """Fact: nobody has the attempt any more: its worker died, or (`is_unseen`) a new runtime found it nowhere."""
 
     at: float
     path: str
     attempt: int
+    is_unseen: bool = False
 
 
 class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="timer"):

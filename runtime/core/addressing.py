@@ -7,7 +7,8 @@ from greenroom.runtime.contracts.statuses import StepStatus
 from greenroom.runtime.core.nodes import is_internal
 from greenroom.runtime.core.state import NodeState, RunState
 
-_INDEX = re.compile(r"\[\d+\]$")
+_INDEX = re.compile(r"\[\d+\]")
+_LAST_INDEX = re.compile(r"\[\d+\]$")
 
 
 def suspended_steps(run: RunState, prefix: str = "") -> list[NodeState]:
@@ -50,17 +51,39 @@ def find_suspended(
 
 
 def _named(run: RunState, waiting: list[NodeState], step: str, index: int | None) -> list[NodeState]:
+    """Return the steps that a name means: a step, what is suspended inside a step, or in the items of a foreach."""
     wanted = step if index is None else f"{step}[{index}]"
     exact = [node for node in waiting if node.path == wanted]
     if exact:
         return exact
-    matched = [node for node in waiting if matches(node.path, wanted)]
-    if not matched and index is None:
-        items = [node for node in waiting if matches(_INDEX.sub("", node.path), wanted) and node.index >= 0]
-        if items and len({_INDEX.sub("", node.path) for node in items}) == 1:
-            return items
-        matched = items
-    return _one(matched, waiting, f"step {wanted!r}", run)
+    found = [node for node in waiting if matches(node.path, wanted)]
+    if not found and index is not None:
+        found = [
+            node
+            for node in waiting
+            if matches(_INDEX.sub("", node.path), step) and f"[{index}]" in _INDEX.findall(node.path)
+        ]
+    if not found:
+        found = [node for node in waiting if any(matches(above, wanted) for above in _above(node.path))]
+    if not found and index is None:
+        found = [
+            node
+            for node in waiting
+            if any(matches(_LAST_INDEX.sub("", above), wanted) for above in (node.path, *_above(node.path)))
+        ]
+        if len({_INDEX.sub("", node.path) for node in found}) == 1:
+            return found
+    return _one(found, waiting, f"step {wanted!r}", run)
+
+
+def _above(path: str) -> list[str]:
+    """Return the paths around a path, outermost first.
+
+    >>> _above("a[0]/b/c")
+    ['a[0]', 'a[0]/b']
+    """
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def matches(path: str, wanted: str) -> bool:

@@ -16,6 +16,9 @@ from greenroom.runtime.core.nodes import CallNode, RefusedNode
 from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.core.visit import describe_call, join
 
+MAX_CONCURRENT_CALLS = 10
+"""Most tool calls of one turn at once."""
+
 
 def decide_agent(run: RunState, node: NodeState, at: float) -> list[Decision]:
     """Return what follows for an agent."""
@@ -64,13 +67,14 @@ def _make_calls(run: RunState, node: NodeState, calls: list[dict[str, Json]], at
     frame = node.frame
     assert frame is not None  # noqa: S101 - agents only
     in_order = any(_needs_approval(run, call) for call in calls)
+    known = [run.nodes.get(join(node.path, call["segment"])) for call in calls]
+    free = MAX_CONCURRENT_CALLS - sum(1 for child in known if child is not None and (child.busy or child.waiting))
     entries: list[Decision] = []
     all_done = True
-    for call in calls:
-        path = join(node.path, call["segment"])
-        child = run.nodes.get(path)
-        if child is None:
-            entries.extend(_begin_call(run, path, call, at))
+    for call, child in zip(calls, known, strict=True):
+        if child is None and free > 0:
+            entries.extend(_begin_call(run, join(node.path, call["segment"]), call, at))
+            free -= 1
         if child is None or not child.is_final:
             all_done = False
             if in_order:

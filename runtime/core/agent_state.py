@@ -32,6 +32,7 @@ def enter_agent(run: RunState, node: NodeState) -> None:
         input=node.input,
         state=outer.state,
         writers=outer.writers,
+        options=node.options,
     )
     run.frames.append(node)
 

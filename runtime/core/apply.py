@@ -27,12 +27,12 @@ from greenroom.runtime.contracts.entries import (
     Wrote,
 )
 from greenroom.runtime.contracts.errors import InvalidInput
-from greenroom.runtime.contracts.plan import AgentNode, Schema, SignalNode, SleepNode, WorkflowNode
+from greenroom.runtime.contracts.plan import AgentNode, ForeachNode, Schema, SignalNode, SleepNode, WorkflowNode
 from greenroom.runtime.contracts.statuses import RunStatus, StepStatus
 from greenroom.runtime.contracts.values import Json, find_blob
 from greenroom.runtime.core.agent_state import agent_output, enter_agent
-from greenroom.runtime.core.derived_ids import child_run_id
-from greenroom.runtime.core.ending import cancel_below, drop_attempt, finish, suspend
+from greenroom.runtime.core.derived_ids import child_run_id, idempotency_key
+from greenroom.runtime.core.ending import cancel_below, drop_attempt, finish, leave_queue, suspend
 from greenroom.runtime.core.nodes import CallNode, RunNode, TurnNode, is_internal, kind_of
 from greenroom.runtime.core.outcomes import apply_outcome
 from greenroom.runtime.core.state import Frame, NodeState, RunState, set_status
@@ -92,7 +92,10 @@ def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 
 def _lost(run: RunState, entry: AttemptLost) -> None:
     node = run.nodes[entry.path]
     node.has_attempt = False
-    node.deaths += 1
+    if entry.is_unseen:
+        node.losses += 1
+    else:
+        node.deaths += 1
     node.is_restarted = True
     node.pending = "lost"
     run.agenda.append(node)
@@ -135,9 +138,25 @@ def _resumed(run: RunState, entry: Resumed) -> None:
     node.pending = "resumed"
     node.payload = None
     node.label = None
-    set_status(node, StepStatus.RUNNING, busy=1)
     run.emit("run_resumed", entry.path, entry.at, {"data": entry.data})
+    node.gate = _full_foreach(node)
+    if node.gate is not None:
+        node.gate.queue.append(node)
+        set_status(node, StepStatus.RUNNING)
+        return
+    set_status(node, StepStatus.RUNNING, busy=1)
     run.agenda.append(node)
+
+
+def _full_foreach(node: NodeState) -> NodeState | None:
+    """Return the foreach that has no free slot for the item a step stands in."""
+    item = node
+    while item.parent is not None:
+        block = item.parent
+        if isinstance(block.node, ForeachNode) and not item.is_holding and block.slots >= block.node.concurrency:
+            return block
+        item = block
+    return None
 
 
 def _signaled(run: RunState, entry: Signaled) -> None:
@@ -173,6 +192,7 @@ def _called(run: RunState, entry: Called) -> None:
     caller.children.pop(path)
     caller.calls[entry.name] = child
     child.input = entry.input
+    child.options = entry.options
     child.pending = "called"
     run.callers.add(caller.path)
     run.agenda.append(child)
@@ -181,6 +201,8 @@ def _called(run: RunState, entry: Called) -> None:
 def _scheduled(run: RunState, entry: Scheduled) -> None:
     node = visit(run, entry.path)
     is_resume = node.pending == "resumed" and not node.is_asked and not node.in_doubt
+    node.is_asked = node.in_doubt = False
+    leave_queue(node)
     node.pending = ""
     node.attempt = entry.attempt
     node.has_attempt = True
@@ -265,7 +287,7 @@ def _asked(run: RunState, entry: Asked) -> None:
         node.started_at = entry.at
     if entry.reason == "in_doubt":
         node.in_doubt = True
-        payload = {"reason": "in_doubt", "key": node.path}
+        payload = {"reason": "in_doubt", "key": idempotency_key(run.run_id, node.path)}
     else:
         node.is_asked = True
         call = next(c for c in run.state_of(node).calls if c["segment"] == node.node.name)

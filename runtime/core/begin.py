@@ -24,8 +24,9 @@ def begin(run: RunState, path: str, node: RunNode, at: float, *, known: NodeStat
                 shaped = shape(run, path, mapping)
             except MappingProblem as problem:
                 error = ErrorInfo(type="MappingError", message=str(problem), code="invalid_input", path=path)
-                return [Completed(at=at, path=path, status="failed", error=error)]
-            return [Completed(at=at, path=path, status="success", has_value=True, value=shaped)]
+                return [Entered(at=at, path=path), Completed(at=at, path=path, status="failed", error=error)]
+            done = Completed(at=at, path=path, status="success", has_value=True, value=shaped)
+            return [Entered(at=at, path=path), done]
         case SleepNode(seconds=float() | int() as seconds):
             return _sleep(path, at, at + seconds)
         case SleepNode(until=str(until)):

@@ -4,6 +4,7 @@ from greenroom.runtime.contracts.entries import Completed, Decision, ErrorInfo, 
 from greenroom.runtime.contracts.plan import BranchNode, ForeachNode, LoopNode, Node, ParallelNode
 from greenroom.runtime.contracts.statuses import StepStatus
 from greenroom.runtime.core.begin import begin
+from greenroom.runtime.core.leaves import decide_resumed
 from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.core.visit import join
 
@@ -33,9 +34,15 @@ def _settle(node: NodeState, members: list[NodeState], at: float, *, allow_failu
     failed = next((member for member in members if member.status is StepStatus.FAILED), None)
     if failed is not None and not allow_failure:
         return [_failed(node, failed.error, at)]
+    if not allow_failure and any(member.status is StepStatus.CANCELED for member in members):
+        return [_canceled(node, at)]
     if all(member.is_final for member in members):
         return [Completed(at=at, path=node.path, status="success")]
     return []
+
+
+def _canceled(node: NodeState, at: float) -> Completed:
+    return Completed(at=at, path=node.path, status="canceled")
 
 
 def _failed(node: NodeState, error: ErrorInfo | None, at: float) -> Completed:
@@ -78,6 +85,8 @@ def decide_loop(run: RunState, node: NodeState, loop: LoopNode, at: float) -> li
     last = node.children[node.next_index - 1]
     if not last.is_final:
         return []
+    if last.status is StepStatus.CANCELED:
+        return [_canceled(node, at)]
     if last.status is not StepStatus.SUCCESS:
         return [_failed(node, last.error, at)]
     asked = run.nodes.get(f"{last.path}?")
@@ -111,11 +120,17 @@ def decide_foreach(run: RunState, node: NodeState, foreach: ForeachNode, at: flo
     if node.failed is not None and not foreach.allow_failure:
         if node.slots:
             return []
+        if node.failed.status is StepStatus.CANCELED:
+            return [_canceled(node, at)]
         return [_failed(node, _item_error(node.failed), at)]
     if node.done == len(items):
         return [Completed(at=at, path=node.path, status="success")]
     entries: list[Decision] = []
-    free = min(foreach.concurrency - node.slots, len(items) - node.next_index)
+    free = max(0, foreach.concurrency - node.slots)
+    for resumed in node.queue[:free]:
+        entries.extend(decide_resumed(resumed, at))
+        free -= 1
+    free = min(free, len(items) - node.next_index)
     for index in range(node.next_index, node.next_index + free):
         entries.extend(begin(run, f"{node.path}[{index}]", foreach.body, at))
     return entries

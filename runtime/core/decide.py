@@ -59,7 +59,7 @@ def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa
             return decide_sleep(run, node, sleep, at)
         case SignalNode() as signal:
             return decide_signal(node, signal, at)
-        case CallNode() if not node.pending and not node.has_attempt and not node.is_asked:
+        case CallNode() if not node.pending and not node.attempt and not node.is_asked:
             return agent_loop.decide_approval(run, node, at)
         case _:
             return decide_leaf(run, node, at)

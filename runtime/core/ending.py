@@ -1,7 +1,5 @@
 """How a node ends or is parked: its status, its events, who has to look next, and what below it is stopped."""
 
-from typing import TYPE_CHECKING
-
 from greenroom.runtime.contracts.entries import ErrorInfo
 from greenroom.runtime.contracts.plan import (
     AgentNode,
@@ -19,9 +17,6 @@ from greenroom.runtime.contracts.work import Answer, AttemptId
 from greenroom.runtime.core.agent_state import agent_output, report_call
 from greenroom.runtime.core.nodes import BodyNode, TurnNode, is_internal
 from greenroom.runtime.core.state import NodeState, RunState, set_status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def finish(
@@ -90,7 +85,7 @@ def notify_parent(run: RunState, node: NodeState, at: float) -> None:
         run.state_of(parent).version += 1
     if isinstance(parent.node, ForeachNode):
         parent.done += 1
-        if node.status is StepStatus.FAILED and parent.failed is None:
+        if node.status in {StepStatus.FAILED, StepStatus.CANCELED} and parent.failed is None:
             parent.failed = node
         run.emit(
             "foreach_progress",
@@ -140,15 +135,15 @@ def suspend(
         run.timers[node.path, "suspend"] = at + timeout_s
     set_status(node, StepStatus.SUSPENDED, suspended=1)
     run.emit("step_suspended", node.path, at, {"payload": payload, "label": label})
-    for above in _ancestors(node):
-        if isinstance(above.node, ForeachNode | ParallelNode | BranchNode) and not above.is_final:
-            run.agenda.append(above)
+    let_blocks_look(run, node)
 
 
-def _ancestors(node: NodeState) -> "Iterator[NodeState]":
+def let_blocks_look(run: RunState, node: NodeState) -> None:
+    """Let everything around a node look that goes on when the node stops moving."""
     above = node.parent
     while above is not None:
-        yield above
+        if isinstance(above.node, ForeachNode | ParallelNode | BranchNode | AgentNode) and not above.is_final:
+            run.agenda.append(above)
         above = above.parent
 
 
@@ -177,10 +172,18 @@ def forget_waits(run: RunState, node: NodeState) -> None:
     """Remove the timers and the place in a signal's queue that a node had."""
     for kind in ("retry", "sleep", "signal", "suspend", "run"):
         run.timers.pop((node.path, kind), None)
+    leave_queue(node)
     if isinstance(node.node, SignalNode):
         waiters = run.waiters.get(node.node.signal)
         if waiters and node.path in waiters:
             waiters.remove(node.path)
+
+
+def leave_queue(node: NodeState) -> None:
+    """Take a node out of the queue for a foreach's slot, if it stands in one."""
+    if node.gate is not None:
+        node.gate.queue.remove(node)
+        node.gate = None
 
 
 def _emit_end(run: RunState, node: NodeState, at: float) -> None:

@@ -1,6 +1,7 @@
 """Decisions about leaves: attempts that failed or were lost, resumes, sleeps, signals."""
 
 import hashlib
+import math
 
 from greenroom.runtime.contracts.entries import Asked, Completed, Decision, Delayed, ErrorInfo, Scheduled
 from greenroom.runtime.contracts.plan import SignalNode, SleepNode, StepOptions, WorkflowPlan
@@ -13,6 +14,9 @@ from greenroom.runtime.core.state import NodeState, RunState
 MAX_DEATHS = 3
 """Workers that may die under one step before it fails: a poison body must not loop."""
 
+MAX_LOSSES = 20
+"""Restarts of the runtime that may lose a step's attempt: it may be dying with them, or never have been dispatched."""
+
 
 def decide_leaf(run: RunState, node: NodeState, at: float) -> list[Decision]:
     """Return what follows for a node with a body."""
@@ -20,9 +24,9 @@ def decide_leaf(run: RunState, node: NodeState, at: float) -> list[Decision]:
         case "failed":
             return _failed(run, node, at)
         case "lost":
-            return _lost(node, at)
+            return _lost(run, node, at)
         case "resumed":
-            return _resumed(node, at)
+            return decide_resumed(node, at)
         case "retry" | "answered":
             return [_again(node, at)]
         case "suspend":
@@ -79,16 +83,18 @@ def backoff_s(run_id: str, node: NodeState, options: StepOptions) -> float:
     return full * (0.5 + int.from_bytes(seed[:4], "big") / 2**33)
 
 
-def _lost(node: NodeState, at: float) -> list[Decision]:
-    if node.deaths >= MAX_DEATHS:
-        message = f"the worker died {node.deaths} times under this step"
+def _lost(run: RunState, node: NodeState, at: float) -> list[Decision]:
+    if node.deaths >= MAX_DEATHS or node.losses >= MAX_LOSSES:
+        message = f"the worker died {node.deaths + node.losses} times under this step"
         error = ErrorInfo(type="WorkerDied", message=message, code="worker_died", path=node.path)
         return [Completed(at=at, path=node.path, status="failed", error=error)]
     work = work_of(node.node)
     if work is None or work[2].effect != "once":
         return [_again(node, at)]
     if work[2].reconcile:
-        return [Scheduled(at=at, path=f"{node.path}?reconcile", attempt=1)]
+        path = f"{node.path}?reconcile"
+        asked = run.nodes.get(path)
+        return [Scheduled(at=at, path=path, attempt=asked.attempt + 1 if asked is not None else 1)]
     return [Asked(at=at, path=node.path, reason="in_doubt")]
 
 
@@ -111,7 +117,8 @@ def _done(node: NodeState, output: object, at: float) -> Completed:
     return Completed(at=at, path=node.path, status="success", has_value=True, value=output)
 
 
-def _resumed(node: NodeState, at: float) -> list[Decision]:
+def decide_resumed(node: NodeState, at: float) -> list[Decision]:
+    """Return what follows for a step that a person has answered."""
     if node.in_doubt:
         answer = node.answer
         if isinstance(answer, dict) and answer.get("outcome") == "done":
@@ -136,6 +143,8 @@ def decide_sleep(run: RunState, node: NodeState, sleep: SleepNode, at: float) ->
             if isinstance(node.answer, str)
             else float(node.answer) + (0 if sleep.is_until else at)
         )
+        if not math.isfinite(wake_at):
+            raise ValueError(wake_at)
     except (TypeError, ValueError):
         message = f"a sleep needs seconds or a time, its function gave {node.answer!r}"
         error = ErrorInfo(type="InvalidInput", message=message, code="invalid_input", path=node.path)

@@ -6,17 +6,19 @@ from greenroom.runtime.contracts.entries import (
     Aborted,
     AttemptEnded,
     Bailed,
+    ErrorInfo,
     Failed,
     Parked,
     Succeeded,
     SuspendedHere,
     Usage,
 )
-from greenroom.runtime.contracts.plan import BranchNode, ForeachNode, ParallelNode, SleepNode
+from greenroom.runtime.contracts.errors import InvalidInput
+from greenroom.runtime.contracts.plan import BranchNode, ForeachNode, ParallelNode, Schema, SleepNode
 from greenroom.runtime.contracts.statuses import StepStatus
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.agent_state import absorb_turn
-from greenroom.runtime.core.ending import finish, suspend
+from greenroom.runtime.core.ending import finish, let_blocks_look, suspend
 from greenroom.runtime.core.nodes import TurnNode
 from greenroom.runtime.core.state import NodeState, RunState, set_status
 
@@ -27,7 +29,11 @@ def apply_outcome(run: RunState, entry: AttemptEnded) -> None:
     node.has_attempt = False
     outcome = entry.outcome
     if entry.patch and isinstance(outcome, Succeeded | SuspendedHere | Bailed):
-        merge_state(run, node, entry.patch)
+        problem = _state_problem(run, node, entry.patch)
+        if problem is not None:
+            outcome = Failed(error=problem, usage=getattr(outcome, "usage", None))
+        else:
+            merge_state(run, node, entry.patch)
     match outcome:
         case Succeeded():
             _charge(run, node, outcome.usage, outcome.output)
@@ -53,7 +59,8 @@ def apply_outcome(run: RunState, entry: AttemptEnded) -> None:
         case Parked():
             node.is_parked = True
             set_status(node, StepStatus.SUSPENDED)
-            if any(child.is_final for name, child in node.calls.items() if name in node.told_parked):
+            let_blocks_look(run, node)
+            if outcome.on in node.calls and node.calls[outcome.on].is_final:
                 node.pending = "answered"
                 run.agenda.append(node)
         case _:
@@ -93,6 +100,47 @@ def merge_state(run: RunState, node: NodeState, patch: dict[str, Json]) -> None:
             frame.state[key] = value
             frame.writers[key] = node
     _touch_state(node, frame.state)
+
+
+def _state_problem(run: RunState, node: NodeState, patch: dict[str, Json]) -> ErrorInfo | None:
+    """Return why the state would not fit its schema after a patch; what did not fit before is not the patch's fault."""
+    holder = _state_holder(node)
+    assert holder.frame is not None  # noqa: S101 - a holder of state is a frame
+    schema = getattr(holder.frame.plan, "state_schema", None)
+    if schema is None:
+        return None
+    state = holder.frame.state
+    before = _issues(run, schema, state)
+    issues = [issue for issue in _issues(run, schema, {**state, **patch}) if issue not in before]
+    if not issues:
+        return None
+    shown = "; ".join(f"{issue['field']}: {issue['message']}" for issue in issues)
+    return ErrorInfo(
+        type="InvalidInput",
+        message=f"Invalid state set by step {node.path!r}: {shown}",
+        attributes={"issues": issues},
+        code="invalid_input",
+        retryable=False,
+    )
+
+
+def _issues(run: RunState, schema: Schema, state: dict[str, Json]) -> list[Json]:
+    try:
+        run.check(schema, state)
+    except InvalidInput as error:
+        return list(error.facts.get("issues", ()))
+    return []
+
+
+def _state_holder(node: NodeState) -> NodeState:
+    """Return the outermost workflow that shares the state a node stands in."""
+    at = node.owner()
+    while at.parent is not None:
+        outer = at.owner()
+        if at.frame is None or outer.frame is None or outer.frame.state is not at.frame.state:
+            return at
+        at = outer
+    return at
 
 
 def _touch_state(node: NodeState, state: dict[str, Json]) -> None:

@@ -70,12 +70,16 @@ class NodeState:
         attempt: Number of the newest attempt; the fence for late results.
         failures: Failed attempts, for `retries`.
         deaths: Attempts whose worker died.
+        losses: Attempts that a new runtime found nowhere.
         resumes: Data of the resumes so far.
         pending: What `decide` has to deal with: `failed`, `lost`, `resumed`, a timer's kind, `called`, `answered`.
         answer: What a person answered when asked (an approval, an attempt in doubt).
         slots: Of a foreach: items that hold one of its slots (busy or waiting; a suspended item holds none).
+        queue: Of a foreach: resumed steps of its items that wait for a slot, in order.
+        gate: The foreach in whose queue the step stands.
         children: What it is made of: members and steps by name, items and iterations by index.
         calls: Children that its body called through the runtime, by name.
+        options: Of such a child: what its caller asked for beside the input.
     """
 
     path: str
@@ -86,6 +90,7 @@ class NodeState:
     attempt: int = 0
     failures: int = 0
     deaths: int = 0
+    losses: int = 0
     is_restarted: bool = False
     has_attempt: bool = False
     input: Json = None
@@ -112,7 +117,10 @@ class NodeState:
     next_index: int = 0
     done: int = 0
     slots: int = 0
+    queue: "list[NodeState]" = field(default_factory=list)
+    gate: "NodeState | None" = None
     is_holding: bool = False
+    options: dict[str, Json] = field(default_factory=dict)
     failed: "NodeState | None" = None
     frame: Frame | None = None
     busy: int = 0

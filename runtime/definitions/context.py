@@ -42,6 +42,10 @@ class AbortSignal(BaseException):
 class ParkSignal(BaseException):
     """Leaves a body whose child call is suspended; the body runs again when the child has its outcome."""
 
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self.name = name
+
 
 class Channel(Protocol):
     """What a context needs of the worker it lives on."""

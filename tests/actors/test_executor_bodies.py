@@ -234,7 +234,7 @@ async def test_an_answered_call_is_not_made_again(open_desk: OpenDesk) -> None:
     known = {"writer": Answer(status="ok", output="text")}
     assert await desk.outcome(work("ask", calls=known)) == Succeeded(output="text")
     parked = {"writer": Answer(status="parked")}
-    assert await desk.outcome(work("ask", path="b", calls=parked)) == Parked()
+    assert await desk.outcome(work("ask", path="b", calls=parked)) == Parked(on="writer")
     error = Answer(status="error", error=NotFound("no agent", {"id": "writer"}).to_json())
     assert error_of(await desk.outcome(work("ask", path="c", calls={"writer": error}))).code == "not_found"
 

@@ -74,7 +74,7 @@ async def test_a_call_that_fails_raises_and_one_that_is_parked_parks(open_desk: 
     failed = Answer(status="error", error=NotFound("no tool", {"id": "search"}).to_json())
     reply = await desk.exchange(answers=(answer("a", failed), answer("b", Answer(status="parked"))))
     outcomes = {report.path: report.outcome for report in reply.reports if isinstance(report, Finished)}
-    assert outcomes == {"a": Succeeded(output={"id": "search"}), "b": Parked()}
+    assert outcomes == {"a": Succeeded(output={"id": "search"}), "b": Parked(on="search")}
 
 
 async def test_an_open_call_is_told_again_to_the_next_runtime(open_desk: OpenDesk) -> None:
