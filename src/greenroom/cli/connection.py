@@ -7,7 +7,6 @@ import typer
 if TYPE_CHECKING:
     from greenroom.sync import BlockingRuntime
 
-
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="Ray cluster of the runtime; left out, the one that `up` started here.")
 ]
@@ -22,12 +21,15 @@ def connect(address: str | None = None, workspace: str = "default") -> "Blocking
     """
     from greenroom.app import find_running
     from greenroom.runtime.contracts.errors import RuntimeUnavailable
-    from greenroom.settings import load_config
+    from greenroom.settings import load_config, prepare_ray
 
     config = load_config({"runtime.address": address})
     if config.runtime.address is None and find_running(config) is None:
         message = "no runtime is up here; start one with `greenroom up module:app`, or name a cluster with --address"
         raise RuntimeUnavailable(message)
     from greenroom import sync
+    from greenroom.cli.quiet import hush_ray
 
+    prepare_ray()
+    hush_ray()
     return sync.connect(workspace=workspace, config=config)

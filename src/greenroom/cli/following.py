@@ -41,12 +41,15 @@ def _is_at_rest(run: Any, type: str) -> bool:
 
 @contextlib.contextmanager
 def _live(tree: RunTree, *, is_shown: bool) -> "Iterator[Live | None]":
-    if not is_shown:
+    shown_on = console(is_error=True)
+    if not (is_shown and shown_on.is_terminal):
         yield None
+        if is_shown:
+            shown_on.print(tree)
         return
     from rich.live import Live
 
-    with Live(tree, console=console(is_error=True), refresh_per_second=REFRESHES_PER_S) as live:
+    with Live(tree, console=shown_on, refresh_per_second=REFRESHES_PER_S) as live:
         yield live
 
 

@@ -19,6 +19,8 @@ from greenroom.app import (
     write_run_file,
 )
 from greenroom.cli.failures import CommandFailed
+from greenroom.cli.quiet import hush_ray
+from greenroom.settings import prepare_ray
 
 if TYPE_CHECKING:
     from greenroom.runtime.client.runtime import RuntimeClient
@@ -76,7 +78,8 @@ async def start(config: "Config", app: "App", target: str) -> Serving:
     """Bring an application up; what was started is stopped again when a part of it fails."""
     from greenroom.runtime.definitions.bundle import source_of
 
-    # Workers inherit the environment, and find a module beside which `up` was started.
+    prepare_ray()
+    hush_ray()
     address = await asyncio.to_thread(join_ray, config, may_start=True)
     is_ours = config.runtime.address is None
     try:
