@@ -66,7 +66,7 @@ class WorkerDesk:
         self._is_kicked = False
         self._is_dead = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._inbox: asyncio.Queue[Reports] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Reports | None] = asyncio.Queue()
         self._reader: asyncio.Task[None] | None = None
 
     @property
@@ -162,7 +162,7 @@ class WorkerDesk:
             reply = _reports.decode(await self.link.exchange(payload))
         except WorkerLost:
             self._open -= 1
-            await self._lost()
+            self._lose()
             return
         self._open -= 1
         if reply.is_stale:
@@ -180,26 +180,33 @@ class WorkerDesk:
             self._expected = due.number + 1
 
     async def _read(self) -> None:
-        """Hand reports on, one exchange's after the other's, and acknowledge them when they are durable."""
+        """Hand reports on, one exchange's after the other's, and acknowledge them when they are durable.
+
+        The news of the worker's death comes behind its last report: what it has reported is not lost.
+        """
         while True:
             replies = [await self._inbox.get()]
             while not self._inbox.empty():
                 replies.append(self._inbox.get_nowait())
-            reports = tuple(report for reply in replies for report in reply.reports)
-            for report in reports:
-                if (
-                    isinstance(report, Finished | Lost)
-                    and self.running.get((report.run_id, report.path)) == report.attempt
-                ):
-                    del self.running[report.run_id, report.path]
-            await self._on_reports(self, reports)
-            self._acked = max(self._acked, replies[-1].number)
-            self._is_ack_due = any(isinstance(report, Chunk) and report.durable for report in reports)
-            self._kick()
+            known = [reply for reply in replies if reply is not None]
+            if known:
+                await self._take(known)
+            if len(known) < len(replies):
+                await self._on_lost(self)
+                return
 
-    async def _lost(self) -> None:
+    async def _take(self, replies: list[Reports]) -> None:
+        reports = tuple(report for reply in replies for report in reply.reports)
+        for report in reports:
+            place = (report.run_id, report.path)
+            if isinstance(report, Finished | Lost) and self.running.get(place) == report.attempt:
+                del self.running[place]
+        await self._on_reports(self, reports)
+        self._acked = max(self._acked, replies[-1].number)
+        self._is_ack_due = any(isinstance(report, Chunk) and report.durable for report in reports)
+        self._kick()
+
+    def _lose(self) -> None:
         if not self._is_dead:
             self._is_dead = True
-            await self._on_lost(self)
-            if self._reader is not None:
-                self._reader.cancel()
+            self._inbox.put_nowait(None)
