@@ -135,11 +135,11 @@ class Engine:
         try:
             await self.storage.append(batch.rows)
         except StorageError as error:
+            durable.set_exception(_unavailable(error))
+            durable.exception()  # whoever waits for it is told; nobody need
             self._fail(error)
             raise
-        finally:
-            if not durable.done():
-                durable.set_result(None)
+        durable.set_result(None)
         for move in batch.moves:
             self._perform(move)
 
@@ -235,6 +235,7 @@ class Engine:
                 self.collect(batch, entry, ended)
             case Lost():
                 if self._is_current(entry, report):
+                    self.wheel.set((report.run_id, report.path), None)
                     self.collect(batch, entry, AttemptLost(at=now, path=report.path, attempt=report.attempt))
 
     def _is_current(self, entry: RunEntry, report: Finished | Chunk | Call | Began | Lost) -> bool:
@@ -358,7 +359,8 @@ class Engine:
             if living.get((run.run_id, node.path)) == node.attempt:
                 self._limit(entry, Began(run_id=run.run_id, path=node.path, attempt=node.attempt), now)
             else:
-                self.collect(batch, entry, AttemptLost(at=now, path=node.path, attempt=node.attempt))
+                lost = AttemptLost(at=now, path=node.path, attempt=node.attempt, is_unseen=True)
+                self.collect(batch, entry, lost)
         if batch.rows:
             await self.commit(batch)
         self.wheel.set((run.run_id,), min(run.timers.values(), default=None))

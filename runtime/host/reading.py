@@ -119,8 +119,11 @@ class Reading:
 
 
 async def _settled(entry: RunEntry) -> None:
-    while entry.durable is not None and not entry.durable.done():
-        await asyncio.shield(entry.durable)
+    """Wait until what is in memory is durable; raises when it will not be."""
+    while (durable := entry.durable) is not None:
+        await asyncio.shield(durable)
+        if entry.durable is durable:
+            return
 
 
 def _encode_cursor(order: Key) -> str:
