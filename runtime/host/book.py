@@ -4,7 +4,9 @@ A run in memory is the fold of its journal and nothing else; letting go of it lo
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -38,6 +40,15 @@ class RunEntry:
     durable: asyncio.Future[None] | None = None
     readers: int = 0
     keys: dict[str, str] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the run in memory while somebody works on it across awaits."""
+        self.readers += 1
+        try:
+            yield
+        finally:
+            self.readers -= 1
 
 
 class RunBook:

@@ -47,7 +47,8 @@ class Steering:
         if request.key is not None and any(request.key in node.resume_keys for node in run.nodes.values()):
             return await self._acknowledge(entry)
         nodes = self._suspended(run, request, prefix)
-        data = [await self._data(run, node, request.data) for node in nodes]
+        with entry.held():
+            data = [await self._data(run, node, request.data) for node in nodes]
         batch = Batch()
         for node, value in zip(nodes, data, strict=True):
             if node.status is not StepStatus.SUSPENDED:
@@ -132,13 +133,18 @@ class Steering:
         return {"run_id": request.run_id, "path": node.path, "approved": request.approved}
 
     def _find_call(self, run: RunState, call_id: str, prefix: str) -> tuple[NodeState | None, dict[str, Json]]:
+        found: list[tuple[NodeState | None, dict[str, Json]]] = []
         for agent in run.frames:
             if agent.frame is None or (prefix and not agent.path.startswith(prefix)):
                 continue
             for call in agent.frame.calls:
                 if call["id"] == call_id:
                     children = (child for child in agent.children.values() if call_of(agent, child) is call)
-                    return next(children, None), call
+                    found.append((next(children, None), call))
+        # Models use an id again: the call that waits is meant, else the newest.
+        asked = [one for one in found if one[0] is not None and one[0].is_asked]
+        if found:
+            return (asked or found)[-1]
         message = f"run {run.run_id} has no tool call {call_id!r}"
         raise NotFound(message, {"tool_call_id": call_id})
 
@@ -154,20 +160,25 @@ class Steering:
         if run.status.is_final:
             message = f"run {run.run_id} has ended ({run.status}); signal {request.name!r} was not taken"
             raise RunFinished(message, {"status": run.status.value})
-        payload = request.payload
-        for node in signal_nodes(run.bundle, run.started.target):
-            if node.signal != request.name:
-                continue
-            payload = self._catalog.checked(f"payload of signal {request.name!r}", node.schema, payload)
-            if node.checks_payload is not None:
-                payload = await self._starter.check_on_worker(
-                    run.started.bundle, node.checks_payload, payload, f"payload of signal {request.name!r}"
-                )
+        with entry.held():
+            payload = await self._payload(run, request)
         if request.key is not None and request.key in run.signal_keys:
             return await self._acknowledge(entry)
         fact = Signaled(at=self._engine.clock.now(), name=request.name, payload=payload, key=request.key)
         await self._engine.record(entry, fact)
         return {"run_id": request.run_id, "status": run.status.value}
+
+    async def _payload(self, run: RunState, request: Signal) -> Json:
+        """Return a signal's payload as those take it who may wait for it, validated."""
+        payload, what = request.payload, f"payload of signal {request.name!r}"
+        for node in signal_nodes(run.bundle, run.started.target):
+            if node.signal == request.name:
+                payload = self._catalog.checked(what, node.schema, payload)
+                if node.checks_payload is not None:
+                    payload = await self._starter.check_on_worker(
+                        run.started.bundle, node.checks_payload, payload, what
+                    )
+        return payload
 
     async def cancel(self, request: Cancel) -> dict[str, Json]:
         """Cancel a run; `canceled` in the answer says whether it is canceled now."""
