@@ -6,6 +6,7 @@ import math
 from greenroom.runtime.contracts.entries import Asked, Completed, Decision, Delayed, ErrorInfo, Scheduled
 from greenroom.runtime.contracts.plan import SignalNode, SleepNode, StepOptions, WorkflowPlan
 from greenroom.runtime.contracts.statuses import StepStatus
+from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.agent_state import DECLINED
 from greenroom.runtime.core.moments import parse_time
 from greenroom.runtime.core.nodes import work_of
@@ -137,15 +138,8 @@ def decide_sleep(run: RunState, node: NodeState, sleep: SleepNode, at: float) ->
         return [Completed(at=at, path=node.path, status="success")]
     if node.pending != "computed":
         return decide_leaf(run, node, at)
-    try:
-        wake_at = (
-            parse_time(node.answer)
-            if isinstance(node.answer, str)
-            else float(node.answer) + (0 if sleep.is_until else at)
-        )
-        if not math.isfinite(wake_at):
-            raise ValueError(wake_at)
-    except (TypeError, ValueError):
+    wake_at = _wake_at(node.answer, 0.0 if sleep.is_until else at)
+    if wake_at is None:
         message = f"a sleep needs seconds or a time, its function gave {node.answer!r}"
         error = ErrorInfo(type="InvalidInput", message=message, code="invalid_input", path=node.path)
         return [Completed(at=at, path=node.path, status="failed", error=error)]
@@ -153,6 +147,14 @@ def decide_sleep(run: RunState, node: NodeState, sleep: SleepNode, at: float) ->
     if wake_at <= at:
         waits.append(Completed(at=at, path=node.path, status="success"))
     return waits
+
+
+def _wake_at(answer: Json, since: float) -> float | None:
+    try:
+        wake_at = parse_time(answer) if isinstance(answer, str) else since + float(answer)
+    except (TypeError, ValueError):
+        return None
+    return wake_at if math.isfinite(wake_at) else None
 
 
 def decide_signal(node: NodeState, signal: SignalNode, at: float) -> list[Decision]:
