@@ -3,8 +3,9 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
-from greenroom import App, StepContext, Workflow
+from greenroom import App, StepContext, Workflow, step
 
 
 def _note(ctx: StepContext, text: str) -> None:
@@ -38,11 +39,37 @@ async def where(value: int, ctx: StepContext) -> int:
     return os.getpid()
 
 
+async def make_table(rows: int) -> Any:
+    """Return a table of 8 bytes a row."""
+    import pyarrow as pa
+
+    return pa.table({"number": list(range(rows))})
+
+
+async def add_up(table: Any) -> int:
+    """Return the sum of the table's column."""
+    return int(sum(table["number"].to_pylist()))
+
+
+def fold(numbers: list[int]) -> int:
+    """Return the sum, in a thread."""
+    return sum(numbers)
+
+
+@step(num_cpus=1)
+def heavy(value: int) -> int:
+    """Tell which process runs this: a Ray task has its own."""
+    return os.getpid()
+
+
 app = App(
     workflows=[
         Workflow("plain", input=int).then(first),
         Workflow("long", input=int).then(first).then(held).then(first),
         Workflow("asking", input=int).then(first).then(ask),
         Workflow("wide", input=list[int]).foreach(where),
+        Workflow("table", input=int).then(make_table).then(add_up),
+        Workflow("big", input=int).map(lambda count: list(range(count))).then(fold),
+        Workflow("heavy", input=int).then(heavy),
     ]
 )

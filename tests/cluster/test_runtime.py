@@ -150,6 +150,30 @@ async def test_bad_input_is_told_in_full_and_recorded_nowhere(runtime: RuntimeCl
         await runtime.run("not-taken")
 
 
+async def test_a_table_goes_from_step_to_step_by_reference(runtime: RuntimeClient) -> None:
+    """9. What the runtime and the journal hold of a table of megabytes is a reference of a few bytes."""
+    rows = 1_000_000
+    result = await runtime.workflow("table").run(rows, timeout_s=LIMIT_S)
+    assert result.output == rows * (rows - 1) // 2
+    reference = result.steps["make_table"].output["$blob"]
+    assert (reference["kind"], reference["bytes"] > 8 * rows) == ("arrow", True)
+
+
+async def test_a_large_json_value_is_stored_once_and_read_by_the_next_step(runtime: RuntimeClient) -> None:
+    """A value above 256 kB stands in the journal as a reference; the next body gets the value."""
+    result = await runtime.workflow("big").run(100_000, timeout_s=LIMIT_S)
+    assert result.output == sum(range(100_000))
+    assert result.steps["map"].output["$blob"]["kind"] == "json"
+
+
+async def test_a_step_with_resources_is_a_ray_task(runtime: RuntimeClient) -> None:
+    """A body that asks for CPUs runs in a process of its own, not in a worker of the pool."""
+    pool = set((await runtime.workflow("wide").run([1, 2], request_context={"notes": os.devnull})).output)
+    result = await runtime.workflow("heavy").run(1, timeout_s=LIMIT_S)
+    assert result.error is None
+    assert result.output not in pool
+
+
 NOTEBOOK = """
 import asyncio, sys
 import greenroom
