@@ -69,11 +69,13 @@ def deploy(settings_json: str, *, replicas: int = 1) -> None:
         graceful_shutdown_wait_loop_s=0.2,
         logging_config=quiet,
     )
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(
         proxy_location="HeadOnly",
         http_options={"host": settings.host, "port": settings.port},
         logging_config=quiet,
     )
+    _refuse_other_address(settings)
     try:
         serve.run(ingress.bind(), name=APP_NAME, route_prefix="/", logging_config=quiet)
     except RuntimeError as error:
@@ -110,3 +112,17 @@ def _refuse_other_listeners(host: str) -> None:
             "RAY_SERVE_ENABLE_HA_PROXY, RAY_SERVE_ENABLE_DIRECT_INGRESS and RAY_SERVE_THROUGHPUT_OPTIMIZED"
         )
         raise ConfigError(message, {"host": host})
+
+
+def _refuse_other_address(settings: ServeSection) -> None:
+    """Refuse a Serve that somebody started elsewhere: its address is fixed, and `serve.start` says nothing of it."""
+    from ray.serve.context import _get_global_client  # noqa: PLC0415 - there is no public way to its address
+
+    client: Any = _get_global_client()
+    up_at = client.http_config
+    if (up_at.host, up_at.port) != (settings.host, settings.port):
+        message = (
+            f"Ray Serve of this cluster is up at {up_at.host}:{up_at.port}, and cannot listen at "
+            f"{settings.host}:{settings.port} too; set serve.host and serve.port to that address, or stop Serve there"
+        )
+        raise ConfigError(message, {"host": up_at.host, "port": up_at.port})

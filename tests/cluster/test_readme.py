@@ -29,7 +29,6 @@ def test_the_application_and_the_script_of_the_readme_run(tmp_path: Path) -> Non
                 **os.environ,
                 "GREENROOM_RUNTIME__RAY_TEMP_DIR": f"{folder}/ray",
                 "RAY_AUTH_TOKEN_PATH": f"{folder}/token",
-                "PYTHONPATH": str(tmp_path),
             },
             capture_output=True,
             text=True,
