@@ -1,7 +1,7 @@
 """The application: a workflow that plans, researches in parallel, writes until it is right, asks a person, publishes.
 
-    greenroom up examples.briefing.app:app
-    greenroom run briefing --input '{"text": "How do Python libraries validate data?"}' --follow
+Serve it with `greenroom up examples.briefing.app:app`, and ask it with
+`greenroom run briefing --follow --input '{"text": "How do Python libraries validate data?"}'`.
 """
 
 import json
@@ -89,8 +89,7 @@ def describe(findings: list[Finding]) -> dict[str, str]:
 @step(resume=Decision)
 async def review(finished: Finished, ctx: StepContext) -> Finished:
     """Wait for a person: nothing is published that nobody has read."""
-    draft = finished.drafting.draft
-    assert draft is not None
+    draft = finished.drafting.sound_draft
     decision = await ctx.suspend(
         {
             "title": draft.title,
@@ -112,7 +111,7 @@ def publish(finished: Finished, ctx: StepContext) -> Outcome:
     """Write the brief and its cover. Doing it twice gives the same files."""
     question: Question = ctx.input
     work, picture = finished.drafting, finished.illustrating
-    assert work.draft is not None
+    draft = work.sound_draft
     folder = Path(question.folder).expanduser().resolve()
     folder.mkdir(parents=True, exist_ok=True)
     cover = folder / f"{question.name}.png" if picture.png else None
@@ -120,14 +119,14 @@ def publish(finished: Finished, ctx: StepContext) -> Outcome:
         cover.write_bytes(picture.png)
     note = str(ctx.state.get("note") or "")
     path = folder / f"{question.name}.md"
-    text = to_markdown(work.draft, work.question, cover=cover.name if cover else None, note=note)
+    text = to_markdown(draft, work.question, cover=cover.name if cover else None, note=note)
     path.write_text(text, "utf-8")
     return Outcome(
         status="published",
         path=str(path),
         cover=str(cover) if cover else None,
-        quotes=count_quotes(work.draft),
-        sources=sources_of(work.draft),
+        quotes=count_quotes(draft),
+        sources=sources_of(draft),
         rounds=len(work.history),
         note=note or picture.note,
     )

@@ -103,6 +103,13 @@ class Work(BaseModel):
     problems: list[str] = []
     history: list[list[str]] = []
 
+    @property
+    def sound_draft(self) -> Draft:
+        """The draft that passed."""
+        if self.draft is None or self.problems:
+            raise ValueError("no draft has passed yet")
+        return self.draft
+
 
 class Picture(BaseModel):
     """A picture, or why there is none."""

@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,9 @@ _LINKS: Final = (
     (re.compile(r"(\*\*|__)(\S(?:[^\n]*?\S)?)\1"), lambda match: match[2]),
     (re.compile(r"\b([A-Za-z][\w.-]*[A-Za-z0-9])_{1,2}(?=[\s,.;:)]|$)"), lambda match: match[1]),
 )
-_HISTORY: Final = re.compile(r"^[# ]*(?:change ?log|changes|history|release (?:notes|history))\W*$", re.IGNORECASE | re.MULTILINE)
+_HISTORY: Final = re.compile(
+    r"^[# ]*(?:change ?log|changes|history|release (?:notes|history))\W*$", re.IGNORECASE | re.MULTILINE
+)
 
 
 class DocumentsUnreadable(Exception):
@@ -84,17 +87,22 @@ def _of_packages() -> Iterator[Document]:
         about = package.metadata
         name = about["Name"]
         # A history of releases says little about what a package is.
-        text = prose(_HISTORY.split(str(about.get_payload() or about["Description"] or ""), maxsplit=1)[0][:MAX_CHARS])
+        text = prose(_HISTORY.split(_description(about), maxsplit=1)[0][:MAX_CHARS])
         if name and name.lower() not in seen and len(text) >= MIN_CHARS:
             seen.add(name.lower())
             yield Document(source=f"{name} {package.version}", title=about["Summary"] or name, text=text)
 
 
-def prose(text: str) -> str:
-    """Return what is prose in Markdown, reStructuredText or plain text: without code, markup, badges and tables.
+def _description(about: metadata.PackageMetadata) -> str:
+    """Return a package's long description: the body of its metadata, or a field of older ones."""
+    return str((about.get_payload() if isinstance(about, Message) else None) or about["Description"] or "")
 
-    >>> prose("# Title\\n\\n[![x](y)](z)\\nIt is **fast**, see [docs](http://a.b).\\n\\n```\\ncode\\n```")
-    'Title\\n\\nIt is fast, see docs.'
+
+def prose(text: str) -> str:
+    r"""Return what is prose in Markdown, reStructuredText or plain text: without code, markup, badges and tables.
+
+    >>> prose("# Title\n\n[![x](y)](z)\nIt is **fast**, see [docs](http://a.b).\n\n```\ncode\n```")
+    'Title\n\nIt is fast, see docs.'
     """
     text = text.replace("\r\n", "\n")
     for pattern in _NO_PROSE:

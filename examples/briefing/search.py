@@ -24,8 +24,8 @@ MAX_PER_SOURCE: Final = 2
 _WORD: Final = re.compile(r"[a-z0-9]+")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"“(])")
 _STOP: Final = frozenset(
-    """a about an and are as at be by can do does for from has have how i if in into is it its more not of on or that the
-    their them they this to was what when where which who why will with you your""".split()
+    """a about an and are as at be by can do does for from has have how i if in into is it its more not of on or that
+    the their them they this to was what when where which who why will with you your""".split()
 )
 
 

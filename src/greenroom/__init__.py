@@ -171,7 +171,7 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "list[str]":  # in quotes: an old Python gets as far as the clear line of `cli.main`
     return __all__
 
 

@@ -51,7 +51,7 @@ class EventLoopThread:
         end = object()
         try:
             while (item := self.run(_next(source, end))) is not end:
-                yield item  # type: ignore[misc]  # the end is told apart above
+                yield item
         finally:
             close = getattr(source, "aclose", None)
             if close is not None and not self._loop.is_closed():

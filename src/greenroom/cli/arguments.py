@@ -46,5 +46,5 @@ def read_object(given: str | None, option: str = "--input") -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UsageError(f"{option} is a JSON object, such as '{{\"query\": \"…\"}}', not {type(value).__name__}")
+        raise UsageError(f'{option} is a JSON object, such as \'{{"query": "…"}}\', not {type(value).__name__}')
     return value

@@ -32,7 +32,7 @@ def start_in_background(config: "Config", target: str, **options: Any) -> dict[s
         if value is not None:
             command += [f"--{name}", str(value)]
     with log.open("w") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - ourselves
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     give_up_at = time.monotonic() + START_LIMIT_S

@@ -14,6 +14,7 @@ QUIT: Final = frozenset({"/quit", "/exit", "/q"})
 
 def chat(
     agent: Annotated[str, typer.Argument(help="The agent's id.")],
+    *,
     thread: Annotated[str | None, typer.Option("--thread", help="The conversation to go on with.")] = None,
     resource_id: Annotated[str | None, typer.Option("--resource", help="Who is talking.")] = None,
     address: AddressOption = None,
@@ -33,7 +34,7 @@ def chat(
 
 def _lines() -> Iterator[str]:
     while True:
-        line = _read_line("\n› ")
+        line = _read_line("\n> ")
         if line is None:
             return
         yield line.strip()
@@ -45,15 +46,13 @@ def _read_line(prompt: str) -> str | None:
         sys.stderr.write(prompt)
         sys.stderr.flush()
     line = sys.stdin.readline()
-    return line if line else None
+    return line or None
 
 
 class _Talk:
     """One conversation. An agent that keeps no memory is sent what was said before."""
 
-    def __init__(
-        self, runtime: Any, agent: str, *, thread: str | None, resource_id: str | None, as_json: bool
-    ) -> None:
+    def __init__(self, runtime: Any, agent: str, *, thread: str | None, resource_id: str | None, as_json: bool) -> None:
         self._runtime = runtime
         self._agent = agent
         self._thread = thread

@@ -11,11 +11,14 @@ from greenroom.cli.terminal import JsonFlag, write_json
 
 TARGET: Final = "examples.briefing.app:app"
 QUESTION: Final = "How do Python libraries validate data, handle concurrency, and speak HTTP?"
+MIN_QUESTION_CHARS: Final = 8
 
 
 def demo(
+    *,
     docs: Annotated[
-        str | None, typer.Option("--docs", help="Folder with documents; left out, the installed packages' descriptions.")
+        str | None,
+        typer.Option("--docs", help="Folder with documents, instead of the installed packages' descriptions."),
     ] = None,
     question: Annotated[str, typer.Option("--question", help="What the brief is to answer.")] = QUESTION,
     out: Annotated[str, typer.Option("--out", help="Folder the brief is copied to.")] = "briefs",
@@ -41,9 +44,9 @@ def _check_documents(docs: str | None, question: str) -> str:
     from greenroom.cli.failures import UsageError
 
     _find_example()
-    from examples.briefing.documents import DocumentsUnreadable, load_documents  # type: ignore[import-not-found,unused-ignore]
+    from examples.briefing.documents import DocumentsUnreadable, load_documents
 
-    if len(question.strip()) < 8:
+    if len(question.strip()) < MIN_QUESTION_CHARS:
         raise UsageError("--question is a sentence, such as: " + QUESTION)
     folder = str(Path(docs).expanduser().resolve()) if docs else ""
     try:

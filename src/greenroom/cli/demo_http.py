@@ -12,6 +12,7 @@ from greenroom.cli.failures import CommandFailed
 TIMEOUT_S: Final = 30.0
 RETRY_S: Final = 0.2
 SILENCE_S: Final = 60.0
+UNAVAILABLE: Final = 503
 
 
 class Browser:
@@ -34,11 +35,12 @@ class Browser:
         Raises:
             CommandFailed: The answer is an error.
         """
+        answer = await self._http.get(path)
         for _ in range(int(TIMEOUT_S / RETRY_S)):
-            answer = await self._http.get(path)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            if answer.status_code != UNAVAILABLE:
                 break
             await asyncio.sleep(RETRY_S)
+            answer = await self._http.get(path)
         return _read(answer)
 
     async def post(self, path: str, body: dict[str, Any], *, key: str) -> dict[str, Any]:
@@ -68,6 +70,8 @@ class Browser:
 def _read(answer: httpx.Response) -> dict[str, Any]:
     body: dict[str, Any] = answer.json()
     if answer.is_error:
-        message = f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}: {body.get('error')}"
+        message = (
+            f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}: {body.get('error')}"
+        )
         raise CommandFailed(message, {"status": answer.status_code})
     return body

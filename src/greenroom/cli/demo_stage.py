@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ class Stage:
         self._console.print(grid)
 
     @contextlib.contextmanager
-    def act(self, title: str) -> Iterator[None]:
+    def act(self, title: str) -> Generator[None]:
         """Show that something is under way, then how long it took."""
         began = time.monotonic()
         with self._console.status(f"{title} …"):
@@ -52,7 +52,7 @@ class Stage:
         self._console.print(Text(f"  {text}"))
 
     @contextlib.contextmanager
-    def following(self, run_id: str) -> Iterator[Callable[[dict[str, Any]], None]]:
+    def following(self, run_id: str) -> Generator[Callable[[dict[str, Any]], None]]:
         """Show a run's tree while its events are fed in."""
         tree = RunTree("briefing", run_id)
 
@@ -77,7 +77,12 @@ class Stage:
             end = max(start + 1, round((section["ended_at"] - first) / length * BAR_WIDTH))
             bar = Text(" " * start + "█" * (end - start), style="cyan")
             span = f"{section['started_at'] - first:.0f}–{section['ended_at'] - first:.0f}"
-            table.add_row(Text(f"  {section['heading']}", overflow="ellipsis", no_wrap=True), f"process {section['worker']}", span, bar)
+            table.add_row(
+                Text(f"  {section['heading']}", overflow="ellipsis", no_wrap=True),
+                f"process {section['worker']}",
+                span,
+                bar,
+            )
         self._console.print(table)
 
     def show_review(self, payload: dict[str, Any]) -> None:

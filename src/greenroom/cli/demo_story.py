@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -223,7 +224,7 @@ def _copy(outcome: dict[str, Any], plot: Plot) -> Path:
 
 def _are_real(text: str, documents: str) -> bool:
     """Look every quotation of the brief up in the documents, once more and from outside."""
-    from examples.briefing.documents import load_documents  # type: ignore[import-not-found,unused-ignore]
+    from examples.briefing.documents import load_documents
 
     everything = " ".join(" ".join(document.text.split()) for document in load_documents(documents))
     quotes = [re.sub(r" \[\d+\]$", "", line[2:]) for line in text.splitlines() if line.startswith("> ")]
@@ -256,4 +257,4 @@ def sections_of(run: dict[str, Any], workers: dict[str, int]) -> list[dict[str, 
 def do_overlap(sections: list[dict[str, Any]]) -> bool:
     """Tell whether two sections were under way at the same moment."""
     ordered = sorted(sections, key=lambda section: section["started_at"])
-    return any(after["started_at"] < before["ended_at"] for before, after in zip(ordered, ordered[1:], strict=False))
+    return any(after["started_at"] < before["ended_at"] for before, after in pairwise(ordered))

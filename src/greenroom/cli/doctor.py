@@ -1,6 +1,5 @@
 """`greenroom doctor`: whether this machine and this project can serve, and what to do where they cannot."""
 
-import importlib
 import os
 import platform
 import shutil
@@ -31,7 +30,7 @@ class Finding:
     found: str
 
 
-def doctor(as_json: JsonFlag = False) -> None:
+def doctor(*, as_json: JsonFlag = False) -> None:
     """Check Python, Ray, the configuration, the store, the port, the models, and what earlier runs left behind."""
     findings = list(_findings())
     if as_json:
@@ -64,6 +63,7 @@ def _findings() -> Iterator[Finding]:
 
 
 def _ray() -> Finding:
+    import importlib
     import importlib.metadata
 
     from greenroom.settings import prepare_ray
@@ -127,13 +127,17 @@ def _models(config: "Config") -> Finding:
     if missing:
         return Finding(check="models", state="bad", found=f"no key for {', '.join(missing)}")
     named = ", ".join(config.models)
-    return Finding(check="models", state="ok", found=f"{named}, rehearsal" if named else "rehearsal only (needs no key)")
+    return Finding(
+        check="models", state="ok", found=f"{named}, rehearsal" if named else "rehearsal only (needs no key)"
+    )
 
 
 def _temporary_folder(config: "Config") -> Finding:
     folder = Path(config.runtime.ray_temp_dir or tempfile.gettempdir())
     if not os.access(folder if folder.exists() else folder.parent, os.W_OK):
-        return Finding(check="temporary folder", state="bad", found=f"{folder} cannot be written: set runtime.ray_temp_dir")
+        return Finding(
+            check="temporary folder", state="bad", found=f"{folder} cannot be written: set runtime.ray_temp_dir"
+        )
     return Finding(check="temporary folder", state="ok", found=str(folder))
 
 

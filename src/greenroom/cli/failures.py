@@ -1,6 +1,5 @@
 """How a command fails: one clear line on stderr, and an exit code."""
 
-import errno
 from enum import IntEnum
 
 from greenroom.runtime.contracts.errors import ConfigError, GreenroomError, InvalidInput, RuntimeUnavailable
@@ -43,10 +42,9 @@ def line_of(error: BaseException) -> str:
     """Return what a person is told about an error: one line."""
     if isinstance(error, GreenroomError):
         return " ".join(error.message.split())
-    if isinstance(error, TimeoutError | FileNotFoundError | PermissionError | OSError) and str(error):
-        reason = f" ({errno.errorcode[error.errno]})" if isinstance(error, OSError) and error.errno in errno.errorcode else ""
-        return f"{' '.join(str(error).split())}{reason}"
     message = " ".join(str(error).split())
+    if isinstance(error, OSError) and message:
+        return message
     return f"unexpected {type(error).__name__}: {message} (--debug shows where)"
 
 

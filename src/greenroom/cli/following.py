@@ -1,7 +1,7 @@
 """Following a run to where it ends or waits, as a live tree or as lines of JSON; and how its result is told."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.cli.terminal import console, say, write_json, write_json_line
@@ -40,7 +40,7 @@ def _is_at_rest(run: Any, type: str) -> bool:
 
 
 @contextlib.contextmanager
-def _live(tree: RunTree, *, is_shown: bool) -> "Iterator[Live | None]":
+def _live(tree: RunTree, *, is_shown: bool) -> "Generator[Live | None]":
     shown_on = console(is_error=True)
     if not (is_shown and shown_on.is_terminal):
         yield None

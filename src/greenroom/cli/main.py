@@ -5,13 +5,11 @@ import sys
 OLDEST = (3, 11)
 
 
-def main():  # type: ignore[no-untyped-def]  # noqa: ANN201 - annotations of today would not parse everywhere
+def main() -> None:
     """Run the command line; ends the process with its exit code."""
     if sys.version_info < OLDEST:
-        sys.stderr.write(
-            "greenroom needs Python %d.%d or newer, and this is %d.%d (%s); install it into a newer one.\n"
-            % (OLDEST + tuple(sys.version_info[:2]) + (sys.executable,))
-        )
+        text = "greenroom needs Python {}.{} or newer, and this is {}.{} ({}); install it into a newer one.\n"
+        sys.stderr.write(text.format(*OLDEST + tuple(sys.version_info[:2]) + (sys.executable,)))
         sys.exit(1)
     from greenroom.cli.program import run
 

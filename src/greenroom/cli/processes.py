@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +25,7 @@ class Process:
 
 def list_processes() -> dict[int, Process]:
     """Return every living process by its id; what has ended and only waits to be collected does not count."""
-    listing = subprocess.run(_PS, check=True, capture_output=True, text=True).stdout
+    listing = subprocess.run(_PS, check=True, capture_output=True, text=True).stdout  # noqa: S603 - a constant
     found: dict[int, Process] = {}
     for line in listing.splitlines():
         pid, parent, state, *rest = line.split(None, 3 + _DATE_WORDS)
@@ -73,14 +74,16 @@ class Watch:
             left = [
                 process
                 for pid, process in self._seen.items()
-                if pid in processes and processes[pid].started == process.started and not process.command.startswith("ps ")
+                if pid in processes
+                and processes[pid].started == process.started
+                and not process.command.startswith("ps ")
             ]
             if not left or time.monotonic() >= give_up_at:
                 return left
             time.sleep(0.2)
 
 
-def kill_all(pids: Set[int]) -> None:
+def kill_all(pids: AbstractSet[int]) -> None:
     """End processes at once, those that are left."""
     for pid in pids:
         try:

@@ -7,20 +7,16 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from greenroom.cli import (
-    chat,
-    demo,
-    doctor,
-    down,
-    rehearsal,
-    run as run_command,
-    runs,
-    status,
-    storage,
-    tools,
-    up,
-)
+from greenroom.cli import runs, storage, tools
+from greenroom.cli.chat import chat
+from greenroom.cli.demo import demo
+from greenroom.cli.doctor import doctor
+from greenroom.cli.down import down
+from greenroom.cli.rehearsal import rehearsal
+from greenroom.cli.run import run as run_workflow
+from greenroom.cli.status import status
 from greenroom.cli.terminal import say, wants_json, write_json
+from greenroom.cli.up import up
 
 _DEBUG_KEY: Final = "greenroom.debug"
 
@@ -31,7 +27,7 @@ class _Program(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except Exception as error:  # noqa: BLE001 - the edge: whatever a command raises becomes a line and a code
+        except Exception as error:  # the edge: whatever a command raises becomes a line and a code
             if _is_for_typer(error):
                 raise
             raise typer.Exit(_tell(error, ctx)) from None
@@ -76,25 +72,26 @@ def _show_version(value: bool) -> None:  # noqa: FBT001 - the form of a callback
 @program.callback()
 def _options(
     ctx: typer.Context,
+    *,
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback does it
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     ctx.find_root().meta[_DEBUG_KEY] = debug
 
 
-program.command("demo")(demo.demo)
-program.command("up")(up.up)
-program.command("down")(down.down)
-program.command("status")(status.status)
-program.command("run")(run_command.run)
-program.command("chat")(chat.chat)
+program.command("demo")(demo)
+program.command("up")(up)
+program.command("down")(down)
+program.command("status")(status)
+program.command("run")(run_workflow)
+program.command("chat")(chat)
 program.add_typer(runs.program, name="runs")
 program.add_typer(tools.program, name="tools")
 program.add_typer(storage.program, name="storage")
-program.command("rehearsal")(rehearsal.rehearsal)
-program.command("doctor")(doctor.doctor)
+program.command("rehearsal")(rehearsal)
+program.command("doctor")(doctor)
 
 
 def run(arguments: list[str]) -> int:

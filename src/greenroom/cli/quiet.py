@@ -16,4 +16,4 @@ def hush_ray() -> None:
     with contextlib.suppress(ImportError, AttributeError):  # no public switch: a version without it is only louder
         from ray._private import worker
 
-        worker._worker_logs_enabled = False  # noqa: SLF001 - as above
+        setattr(worker, "_worker_logs_enabled", False)  # noqa: B010 - as above

@@ -8,6 +8,7 @@ from greenroom.cli.terminal import JsonFlag, say, write_json
 
 
 def rehearsal(
+    *,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0 takes a free port.")] = 8801,
     tokens_per_s: Annotated[
         float | None, typer.Option("--tokens-per-s", min=0.1, help="Speed of an answer; left out, as fast as it can.")

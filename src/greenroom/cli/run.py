@@ -11,6 +11,7 @@ from greenroom.cli.terminal import JsonFlag, say, write_json
 
 def run(
     workflow: Annotated[str, typer.Argument(help="The workflow's id.")],
+    *,
     given: Annotated[
         str | None, typer.Option("--input", "-i", help="Its input: JSON, @file, or - for stdin.", metavar="JSON")
     ] = None,

@@ -17,6 +17,7 @@ FollowFlag = Annotated[bool, typer.Option("--follow", "-f", help="Stay, and show
 
 @program.command("list")
 def list_runs(
+    *,
     workflow: Annotated[str | None, typer.Option("--workflow", help="Of this workflow, agent or tool only.")] = None,
     status: Annotated[str | None, typer.Option("--status", help="With this status only.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Most runs.")] = 20,
@@ -50,7 +51,7 @@ def list_runs(
 
 @program.command("show")
 def show(
-    run_id: RunId, address: AddressOption = None, workspace: WorkspaceOption = "default", as_json: JsonFlag = False
+    run_id: RunId, *, address: AddressOption = None, workspace: WorkspaceOption = "default", as_json: JsonFlag = False
 ) -> None:
     """Show a run as it stands: its steps, its result, what it waits for."""
     from greenroom.cli.following import tell_result
@@ -62,6 +63,7 @@ def show(
 @program.command("events")
 def events(
     run_id: RunId,
+    *,
     after: Annotated[int, typer.Option("--after", min=0, help="Leave out events up to this number.")] = 0,
     follow: FollowFlag = False,
     address: AddressOption = None,
@@ -81,7 +83,7 @@ def events(
                 write_json_line(event_json(event))
             else:
                 at = event.at.astimezone().strftime("%H:%M:%S.%f")[:-3] if event.at else ""
-                line = f"{event.seq or '·':>5}  {at}  {event.type:<18} {event.path}  {brief(event.data, 80)}"
+                line = f"{event.seq or '·':>5}  {at}  {event.type:<18} {event.path:<24} {brief(event.data, 80)}"
                 console().print(line, markup=False, overflow="ellipsis", no_wrap=True)
             if not follow and event.seq >= last:
                 return
@@ -91,6 +93,7 @@ def events(
 def resume(
     run_id: RunId,
     step: Annotated[str | None, typer.Argument(help="The step that waits; left out, the only one.")] = None,
+    *,
     data: DataOption = None,
     label: Annotated[str | None, typer.Option("--label", help="The label it waits under.")] = None,
     index: Annotated[int | None, typer.Option("--index", min=0, help="Item of a foreach.")] = None,
@@ -120,6 +123,7 @@ def resume(
 def signal(
     run_id: RunId,
     name: Annotated[str, typer.Argument(help="The signal's name.")],
+    *,
     data: DataOption = None,
     key: Annotated[str | None, typer.Option("--key", help="Two signals with one key are one.")] = None,
     address: AddressOption = None,
@@ -136,6 +140,7 @@ def signal(
 @program.command("cancel")
 def cancel(
     run_id: RunId,
+    *,
     reason: Annotated[str, typer.Option("--reason", help="Kept with the run.")] = "",
     address: AddressOption = None,
     workspace: WorkspaceOption = "default",

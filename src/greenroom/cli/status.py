@@ -6,7 +6,7 @@ from greenroom.cli.connection import AddressOption, WorkspaceOption, connect
 from greenroom.cli.terminal import JsonFlag, show_facts, write_json
 
 
-def status(address: AddressOption = None, workspace: WorkspaceOption = "default", as_json: JsonFlag = False) -> None:
+def status(*, address: AddressOption = None, workspace: WorkspaceOption = "default", as_json: JsonFlag = False) -> None:
     """Show the runtime that is up: where, which bundle, how many runs and workers, how its store is."""
     from greenroom.app import find_running
     from greenroom.settings import load_config
@@ -28,8 +28,12 @@ def status(address: AddressOption = None, workspace: WorkspaceOption = "default"
         "open runs": state.get("runs_in_memory"),
         "timers": state.get("timers"),
         "workers": describe_workers(state.get("workers")),
-        "store": f"{store.get('url')} ({'writable' if store.get('is_writable') else store.get('error') or 'read-only'})",
+        "store": f"{store.get('url')} ({_health(store)})",
         "recoveries": state.get("recoveries"),
     }
     problems = state.get("problems") or {}
     show_facts("greenroom", {**facts, **({"problems": "; ".join(map(str, problems.values()))} if problems else {})})
+
+
+def _health(store: dict[str, Any]) -> str:
+    return "writable" if store.get("is_writable") else str(store.get("error") or "read-only")

@@ -9,12 +9,11 @@ from greenroom.cli.terminal import JsonFlag, brief, console, write_json
 
 program = typer.Typer(help="Read the store.", no_args_is_help=True)
 
-MAX_ROWS = 1000
-
 
 @program.command("sql")
 def sql(
     query: Annotated[str, typer.Argument(help="Such as: select status, count(*) from runs group by 1")],
+    *,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Most rows shown.")] = 100,
     storage: Annotated[str | None, typer.Option("--storage", help="URL of the store.")] = None,
     as_json: JsonFlag = False,
@@ -35,7 +34,7 @@ def sql(
     relation = _run(reader, url, query)
     if relation is None:
         return
-    columns, rows = list(relation.columns), relation.fetchmany(limit)
+    columns, rows = list(relation.columns), relation.limit(limit).fetchall()
     if as_json:
         write_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
@@ -62,7 +61,7 @@ def _run(reader: Any, url: str, query: str) -> Any:
 
 
 @program.command("stats")
-def stats(address: AddressOption = None, as_json: JsonFlag = False) -> None:
+def stats(*, address: AddressOption = None, as_json: JsonFlag = False) -> None:
     """Show the figures of the store of the runtime that is up."""
     with connect(address) as runtime:
         store = runtime.status().get("storage") or {}

@@ -20,7 +20,7 @@ def choose_target(given: str | None, config: "Config") -> str:
     target = given or config.app
     if not target:
         message = (
-            "which application? Name it, `greenroom up module:app`, or set `app = \"module:app\"` in greenroom.toml "
+            'which application? Name it, `greenroom up module:app`, or set `app = "module:app"` in greenroom.toml '
             "(or below [tool.greenroom] in pyproject.toml)"
         )
         raise UsageError(message)

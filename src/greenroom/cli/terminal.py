@@ -22,7 +22,7 @@ def _note_json(ctx: typer.Context, value: bool) -> bool:  # noqa: FBT001 - the f
     return value
 
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Write the result as JSON, and nothing else.", callback=_note_json)]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Write the result as JSON only.", callback=_note_json)]
 
 
 def wants_json(ctx: typer.Context) -> bool:

@@ -12,7 +12,9 @@ program = typer.Typer(help="List and call the application's tools.", no_args_is_
 
 
 @program.command("list")
-def list_tools(address: AddressOption = None, workspace: WorkspaceOption = "default", as_json: JsonFlag = False) -> None:
+def list_tools(
+    *, address: AddressOption = None, workspace: WorkspaceOption = "default", as_json: JsonFlag = False
+) -> None:
     """List the tools."""
     with connect(address, workspace) as runtime:
         described: dict[str, Any] = runtime.describe()
@@ -32,6 +34,7 @@ def list_tools(address: AddressOption = None, workspace: WorkspaceOption = "defa
 @program.command("exec")
 def execute(
     tool: Annotated[str, typer.Argument(help="The tool's id.")],
+    *,
     arguments: Annotated[
         str | None, typer.Option("--input", "-i", help="Its arguments: a JSON object, @file, or - for stdin.")
     ] = None,

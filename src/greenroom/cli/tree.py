@@ -16,6 +16,7 @@ MAX_ITEMS: Final = 12
 """Items of one foreach that are shown; finished ones make room first."""
 
 TAIL_CHARS: Final = 70
+MINUTE_S: Final = 60
 _ITEM: Final = re.compile(r"\[\d+\]$")
 
 ICONS: Final = {
@@ -85,18 +86,18 @@ class RunTree:
         elif type in _STEP_STATUS:
             self._feed_step(type, path, at, data)
         elif type == "foreach_progress":
-            self._branch(path).note = f"{data.get('completed', 0)}/{data.get('total', 0)}"
+            self.branch(path).note = f"{data.get('completed', 0)}/{data.get('total', 0)}"
         elif type == "agent_text_delta":
-            branch = self._branch(path)
+            branch = self.branch(path)
             branch.tail = (branch.tail + str(data.get("text", "")))[-4 * TAIL_CHARS :]
         elif type == "agent_tool_call":
-            self._branch(path).note = f"calls {data.get('tool')}"
+            self.branch(path).note = f"calls {data.get('tool')}"
         elif type == "step_output":
-            self._branch(path).note = brief(data, TAIL_CHARS)
+            self.branch(path).note = brief(data, TAIL_CHARS)
 
     def _feed_run(self, type: str, path: str, at: float, data: Mapping[str, Any]) -> None:
         if type == "run_resumed" and path:
-            self._branch(path).status = "running"
+            self.branch(path).status = "running"
         self.root.status = _RUN_STATUS.get(type) or str(data.get("status"))
         self.root.started_at = self.root.started_at or at
         if type == "run_finished":
@@ -105,7 +106,7 @@ class RunTree:
             self.root.note = f"{error.get('type')}: {error.get('message')}" if error else str(data.get("reason") or "")
 
     def _feed_step(self, type: str, path: str, at: float, data: Mapping[str, Any]) -> None:
-        branch = self._branch(path)
+        branch = self.branch(path)
         branch.status = _STEP_STATUS[type]
         branch.kind = str(data.get("kind") or branch.kind)
         if type == "step_started":
@@ -116,14 +117,15 @@ class RunTree:
         if error:
             branch.note = f"{error.get('type')}: {brief(str(error.get('message')))}"
 
-    def _branch(self, path: str) -> Branch:
+    def branch(self, path: str) -> Branch:
+        """Return the branch of a path, made if it is new; the root for an empty one."""
         if not path:
             return self.root
         found = self._branches.get(path)
         if found is None:
             above = parent_of(path)
             name = path[len(above) :].lstrip("/") if above else path
-            found = self._branches[path] = self._branch(above).children[path] = Branch(name=name)
+            found = self._branches[path] = self.branch(above).children[path] = Branch(name=name)
         return found
 
     def __rich__(self) -> "RenderableType":
@@ -182,16 +184,16 @@ def duration(seconds: float) -> str:
     """
     if seconds < 1:
         return f"{max(0.0, seconds) * 1000:.0f} ms"
-    if seconds < 60:
+    if seconds < MINUTE_S:
         return f"{seconds:.1f} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // MINUTE_S)} min {int(seconds % MINUTE_S)} s"
 
 
 def tree_of_view(view: Mapping[str, Any]) -> RunTree:
     """Return the tree of a run as it stands, from the runtime's view of it."""
     tree = RunTree(str(view.get("target")), str(view.get("run_id")))
     for path, step in (view.get("steps") or {}).items():
-        branch = tree._branch(path)  # noqa: SLF001 - the same module
+        branch = tree.branch(path)
         branch.status, branch.kind = step["status"], step.get("kind") or ""
         branch.started_at, branch.ended_at = step.get("started_at") or 0.0, step.get("ended_at") or 0.0
         error = step.get("error")

@@ -20,9 +20,10 @@ def up(
     target: Annotated[
         str | None, typer.Argument(metavar="[MODULE:APP]", help="The application; left out, the configuration's `app`.")
     ] = None,
+    *,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="HTTP port.")] = None,
-    storage: Annotated[str | None, typer.Option("--storage", help="URL of the store, such as file://.greenroom.")] = None,
-    address: Annotated[str | None, typer.Option("--address", help="Ray cluster to join instead of starting one.")] = None,
+    storage: Annotated[str | None, typer.Option("--storage", help="URL of the store: file://folder.")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="Ray cluster to join, not to start.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Serve in the background; `down` stops it.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -53,12 +54,11 @@ async def _serve(config: "Config", app: "App", target: str, *, as_json: bool) ->
     from greenroom.cli import serving
 
     asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _on_signal, asked)
+    _listen(asked)
     if not as_json:
         say(f"starting {target} …")
     up_now = await serving.start(config, app, target)
+    _listen(asked)  # again: Ray has put a handler of its own in front, which prints a stack
     facts = await facts_of(up_now)
     if as_json:
         write_json(facts)
@@ -69,6 +69,11 @@ async def _serve(config: "Config", app: "App", target: str, *, as_json: bool) ->
         say("stopping; runs that wait stay in the store …")
     await serving.stop(up_now)
     await asyncio.to_thread(_collect)
+
+
+def _listen(asked: asyncio.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, _on_signal, asked)
 
 
 def _on_signal(asked: asyncio.Event) -> None:
