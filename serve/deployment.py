@@ -116,10 +116,10 @@ def _refuse_other_listeners(host: str) -> None:
 
 def _refuse_other_address(settings: ServeSection) -> None:
     """Refuse a Serve that somebody started elsewhere: its address is fixed, and `serve.start` says nothing of it."""
-    from ray.serve.context import _get_global_client  # noqa: PLC0415 - there is no public way to its address
+    from ray.serve import context  # noqa: PLC0415 - as above
 
-    client: Any = _get_global_client()
-    up_at = client.http_config
+    private: Any = context  # there is no public way to the address
+    up_at = private._get_global_client().http_config  # noqa: SLF001
     if (up_at.host, up_at.port) != (settings.host, settings.port):
         message = (
             f"Ray Serve of this cluster is up at {up_at.host}:{up_at.port}, and cannot listen at "

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,9 +34,13 @@ class ScriptedTurns:
     """Plays model turns in order; a text is an error of the model."""
 
     def __init__(self, *turns: dict[str, Json] | str) -> None:
-        self.turns = list(turns)
+        self.turns: list[dict[str, Json] | str] = list(turns)
         self.asked: list[Json] = []
         self.gate: asyncio.Event | None = None
+
+    def play(self, *turns: dict[str, Json] | str) -> None:
+        """Set the turns that come next."""
+        self.turns = list(turns)
 
     async def run_turn(self, item: Any, scope: Any, channel: Any) -> Outcome:
         """Play the next turn; its text is streamed word by word."""
@@ -99,7 +103,7 @@ def read_chunks(text: str) -> list[dict[str, Json]]:
 
 
 @asynccontextmanager
-async def staged(app: App, turns: Any = None, **settings: Any) -> AsyncIterator[Stage]:
+async def staged(app: App, turns: Any = None, **settings: Any) -> AsyncGenerator[Stage]:
     """Open a stage with an app."""
     async with Harness(app, turns=turns) as harness:
         client = plain_client(harness.client.link)
