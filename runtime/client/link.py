@@ -65,6 +65,9 @@ class RayLink:
         import ray  # noqa: PLC0415 - importing greenroom must not import ray
         from ray.exceptions import RayActorError  # noqa: PLC0415
 
+        if not ray.is_initialized():
+            # Asked for an actor, Ray would start a cluster of its own here.
+            raise _gone("this process is not connected to Ray")
         payload = _encode(request)
         give_up_at = time.monotonic() + self._retry_for_s
         wait_s = 0.05
@@ -75,8 +78,6 @@ class RayLink:
                 return read_answer(await self._actor.call.remote(payload))
             except (RayActorError, ValueError) as error:
                 self._actor = None
-                if isinstance(error, ValueError) and not ray.is_initialized():
-                    raise _gone("this process is not connected to Ray") from error
                 if isinstance(request, Advance) or time.monotonic() + wait_s > give_up_at:
                     raise _gone(str(error).splitlines()[0]) from error
             except RuntimeUnavailable:
