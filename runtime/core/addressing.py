@@ -41,39 +41,61 @@ def find_suspended(
     if not waiting:
         message = f"run {run.run_id} is {run.status}; no step of it is suspended"
         raise RunNotSuspended(message, {"status": run.status.value, "suspended": []})
+    found, is_many = _meant(waiting, step, label, index)
+    if is_many:
+        return found
+    return _one(found, waiting, _described(step, label, index), run)
+
+
+def find_resumed(
+    run: RunState, step: str | None, *, label: str | None = None, index: int | None = None, prefix: str = ""
+) -> NodeState | None:
+    """Return a step that this resume would have been for, if somebody had not resumed it before."""
+    resumed = [node for node in run.nodes.values() if node.resumed_at is not None and _is_below(node.path, prefix)]
+    return next(iter(_meant(resumed, step, label, index)[0]), None)
+
+
+def _described(step: str | None, label: str | None, index: int | None) -> str:
+    item = "" if index is None else f"[{index}]"
     if label is not None:
-        return _one([node for node in waiting if node.label == label], waiting, f"label {label!r}", run)
+        return f"label {label!r}"
+    return f"step '{step}{item}'" if step is not None else f"index {index}" if item else "a resume without a step"
+
+
+def _meant(
+    nodes: list[NodeState], step: str | None, label: str | None, index: int | None
+) -> tuple[list[NodeState], bool]:
+    """Return the steps among `nodes` that a resume may mean, and whether it means all of them."""
+    if label is not None:
+        return [node for node in nodes if label in {node.label, node.last_label}], False
     if step is None:
-        if index is not None:
-            return _one([node for node in waiting if node.index == index], waiting, f"index {index}", run)
-        return _one(waiting, waiting, "a resume without a step", run)
-    return _named(run, waiting, step, index)
+        return [node for node in nodes if index is None or node.index == index], False
+    return _named(nodes, step, index)
 
 
-def _named(run: RunState, waiting: list[NodeState], step: str, index: int | None) -> list[NodeState]:
-    """Return the steps that a name means: a step, what is suspended inside a step, or in the items of a foreach."""
+def _named(nodes: list[NodeState], step: str, index: int | None) -> tuple[list[NodeState], bool]:
+    """Find by a name: of a step, of what is around it, or of a foreach, which means all of its items."""
     wanted = step if index is None else f"{step}[{index}]"
-    exact = [node for node in waiting if node.path == wanted]
+    exact = [node for node in nodes if node.path == wanted]
     if exact:
-        return exact
-    found = [node for node in waiting if matches(node.path, wanted)]
+        return exact, False
+    found = [node for node in nodes if matches(node.path, wanted)]
     if not found and index is not None:
         found = [
             node
-            for node in waiting
+            for node in nodes
             if matches(_INDEX.sub("", node.path), step) and f"[{index}]" in _INDEX.findall(node.path)
         ]
     if not found:
-        found = [node for node in waiting if any(matches(above, wanted) for above in _above(node.path))]
-    if not found and index is None:
-        found = [
-            node
-            for node in waiting
-            if any(matches(_LAST_INDEX.sub("", above), wanted) for above in (node.path, *_above(node.path)))
-        ]
-        if len({_INDEX.sub("", node.path) for node in found}) == 1:
-            return found
-    return _one(found, waiting, f"step {wanted!r}", run)
+        found = [node for node in nodes if any(matches(above, wanted) for above in _above(node.path))]
+    if found or index is not None:
+        return found, False
+    found = [
+        node
+        for node in nodes
+        if any(matches(_LAST_INDEX.sub("", above), wanted) for above in (node.path, *_above(node.path)))
+    ]
+    return found, len({_INDEX.sub("", node.path) for node in found}) == 1
 
 
 def _above(path: str) -> list[str]:

@@ -137,7 +137,7 @@ def _resumed(run: RunState, entry: Resumed) -> None:
         node.resume_keys.append(entry.key)
     node.pending = "resumed"
     node.payload = None
-    node.label = None
+    node.label, node.last_label = None, node.label
     run.emit("run_resumed", entry.path, entry.at, {"data": entry.data})
     node.gate = _full_foreach(node)
     if node.gate is not None:

@@ -100,6 +100,7 @@ class NodeState:
     ended_at: float | None = None
     payload: Json = None
     label: str | None = None
+    last_label: str | None = None
     suspend_data: Json = None
     resumed_at: float | None = None
     suspended_at: float | None = None

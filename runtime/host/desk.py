@@ -133,7 +133,7 @@ class WorkerDesk:
     def _has_reason(self) -> bool:
         if self._items or self._cancels or self._answers or self._is_ack_due:
             return True
-        return self._open == 0 and bool(self.running)
+        return self._open == 0  # one always waits at the worker: its end is how an idle worker's death is known
 
     def _gather(self) -> Exchange:
         taken, self._items = self._items[:MAX_BATCH], self._items[MAX_BATCH:]

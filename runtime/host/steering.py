@@ -15,7 +15,7 @@ from greenroom.runtime.contracts.plan import StepNode
 from greenroom.runtime.contracts.requests import Advance, Cancel, Resume, Settle, Signal
 from greenroom.runtime.contracts.statuses import RunStatus, StepStatus
 from greenroom.runtime.contracts.values import Json
-from greenroom.runtime.core.addressing import find_suspended, matches
+from greenroom.runtime.core.addressing import find_resumed, find_suspended
 from greenroom.runtime.core.agent_state import call_of
 from greenroom.runtime.core.plans import signal_nodes
 from greenroom.runtime.core.state import NodeState, RunState
@@ -68,10 +68,9 @@ class Steering:
         try:
             return find_suspended(run, request.step, label=request.label, index=request.index, prefix=prefix)
         except (RunNotSuspended, RunFinished):
-            wanted = request.step if request.index is None else f"{request.step}[{request.index}]"
-            for node in run.nodes.values():
-                if node.resumed_at is not None and (wanted is None or matches(node.path, wanted)):
-                    raise _claimed(run, node) from None
+            claimed = find_resumed(run, request.step, label=request.label, index=request.index, prefix=prefix)
+            if claimed is not None:
+                raise _claimed(run, claimed) from None
             raise
 
     async def _data(self, run: RunState, node: NodeState, data: Json) -> Json:

@@ -237,8 +237,10 @@ class Harness:
         return entry.state if entry is not None else None
 
     async def kill_workers(self, pool: str = "steps") -> int:
-        """Kill every living worker of a pool; return how many there were."""
+        """Kill every living worker of a pool at once; return how many there were."""
         living = [worker for worker in self.spawner.workers if worker.pool == pool and not worker.dead.is_set()]
+        for worker in living:
+            worker.dead.set()
         for worker in living:
             await worker.kill()
         return len(living)

@@ -106,7 +106,7 @@ async def test_resumed_items_wait_for_a_free_slot(is_crashed: bool) -> None:
 
     async def body(value: Any, ctx: StepContext) -> Any:
         await ctx.suspend()
-        return await gates.body(value)
+        return int(await gates.body(value))
 
     async with Harness(App(workflows=[Workflow("w").foreach(step(id="each")(body), concurrency=2)])) as harness:
         run = await harness.client.workflow("w").start([0, 1, 2, 3])
@@ -150,7 +150,7 @@ async def test_a_failing_item_stops_new_ones_waits_for_those_running_and_is_name
     async def body(value: int) -> int:
         if value == 1:
             raise ValueError("one")
-        return await gates.body(value)
+        return int(await gates.body(value))
 
     flow = Workflow("w").foreach(step(id="each")(body), concurrency=2)
     async with Harness(App(workflows=[flow])) as harness:

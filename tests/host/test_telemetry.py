@@ -45,4 +45,6 @@ async def test_a_run_that_was_suspended_and_survived_a_crash_is_one_trace(spans:
     root = next(span for span in found if span.name == "workflow sum")
     steps = {span.name: span for span in found if span is not root}
     assert set(steps) == {"step add_one", "step ask"}
-    assert all(span.parent is not None and span.parent.span_id == root.get_span_context().span_id for span in steps.values())
+    assert all(
+        span.parent is not None and span.parent.span_id == root.get_span_context().span_id for span in steps.values()
+    )
