@@ -20,6 +20,7 @@ from greenroom.app import (
 )
 from greenroom.cli.failures import CommandFailed
 from greenroom.cli.quiet import hush_ray
+from greenroom.runtime.contracts.errors import ConfigError
 from greenroom.settings import prepare_ray
 
 if TYPE_CHECKING:
@@ -57,6 +58,27 @@ def refuse_second(config: "Config") -> None:
         raise CommandFailed(message, {"http": running.http, "address": running.address, "pid": running.pid})
 
 
+def check_storage(config: "Config") -> None:
+    """Refuse a store that no runtime could open, before anything is started.
+
+    Raises:
+        ConfigError: No store is known for its URL.
+        StorageError: Another runtime has it.
+    """
+    from greenroom.storage.file.lock import StoreLock
+    from greenroom.storage.open import path_of
+
+    url = storage_url(config)
+    if url == "memory://" or config.runtime.address is not None:
+        return
+    folder = path_of(url)
+    if folder.exists() and not folder.is_dir():
+        message = f"storage is {url}, which is a file; name a folder"
+        raise ConfigError(message)
+    if folder.exists():
+        StoreLock.acquire(folder).release()
+
+
 def settle_port(config: "Config") -> "Config":
     """Return the configuration with a port that can be listened at; 0 becomes a free one.
 
@@ -81,16 +103,17 @@ async def start(config: "Config", app: "App", target: str) -> Serving:
     prepare_ray()
     hush_ray()
     address = await asyncio.to_thread(join_ray, config, may_start=True)
-    is_ours = config.runtime.address is None
+    is_ours, is_deployed = config.runtime.address is None, False
     try:
         await ensure_runtime(config)
         client = make_client(app, config=config)
         bundle = await register(client, app, source_of(app, target))
+        is_deployed = True
         http = await _deploy(config)
         running = RunningRuntime(address=address, http=http, pid=os.getpid(), storage=storage_url(config))
         write_run_file(config, running)
     except BaseException:
-        await asyncio.shield(_stop(config, is_ours=is_ours, client=None))
+        await asyncio.shield(_stop(config, is_ours=is_ours, is_deployed=is_deployed, client=None))
         raise
     return Serving(config=config, target=target, client=client, running=running, bundle=bundle, is_ours=is_ours)
 
@@ -98,7 +121,7 @@ async def start(config: "Config", app: "App", target: str) -> Serving:
 async def stop(serving: Serving) -> None:
     """Stop serving: HTTP, then the runtime and its workers, then Ray if this process started it."""
     remove_run_file(serving.config)
-    await _stop(serving.config, is_ours=serving.is_ours, client=serving.client)
+    await _stop(serving.config, is_ours=serving.is_ours, is_deployed=True, client=serving.client)
 
 
 def remove_run_file(config: "Config") -> None:
@@ -117,14 +140,15 @@ async def _deploy(config: "Config") -> str:
     return f"http://{host}:{config.serve.port}"
 
 
-async def _stop(config: "Config", *, is_ours: bool, client: "RuntimeClient | None") -> None:
+async def _stop(config: "Config", *, is_ours: bool, is_deployed: bool, client: "RuntimeClient | None") -> None:
     import ray
 
     from greenroom.serve.deployment import undeploy
 
     if not ray.is_initialized():
         return
-    await asyncio.to_thread(undeploy)
+    if is_deployed:
+        await asyncio.to_thread(undeploy)
     if is_ours:
         await (client or make_client(config=config)).shutdown(stop_workers=True)
         await asyncio.to_thread(_kill_actor)

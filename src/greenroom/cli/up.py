@@ -36,6 +36,7 @@ def up(
     chosen = choose_target(target, config)
     serving.refuse_second(config)
     app = load_target(chosen, config)
+    serving.check_storage(config)
     config = serving.settle_port(config)
     if detach:
         from greenroom.cli.background import start_in_background
@@ -65,8 +66,6 @@ async def _serve(config: "Config", app: "App", target: str, *, as_json: bool) ->
     else:
         show_facts("greenroom is up", {**facts, "stop it with": "Ctrl-C"})
     await asked.wait()
-    if not as_json:
-        say("stopping; runs that wait stay in the store …")
     await serving.stop(up_now)
     await asyncio.to_thread(_collect)
 
@@ -83,6 +82,7 @@ def _on_signal(asked: asyncio.Event) -> None:
         say("stopped by force; what was acknowledged is in the store")
         kill_all(set(descendants(os.getpid())))
         os._exit(130)
+    say("stopping; runs that wait stay in the store (Ctrl-C again stops by force)")
     asked.set()
 
 
