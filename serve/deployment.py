@@ -6,6 +6,7 @@ whatever the host says, so it is refused where the host is the loopback.
 
 import ipaddress
 import logging
+import time
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ APP_NAME: Final = "greenroom"
 MAX_ONGOING: Final = 1000
 """Open requests of one replica, streams among them; Serve's own default of 5 would let five readers block it."""
 MAX_QUEUED: Final = 2000
+STOP_WITHIN_S: Final = 30.0
 SHUTDOWN_S: Final = 2.0
 """How long open streams hold a replica that is to stop; their readers come back with a cursor."""
 
@@ -84,11 +86,35 @@ def deploy(settings_json: str, *, replicas: int = 1) -> None:
 
 
 def undeploy() -> None:
-    """Stop serving, and Serve with it."""
-    from ray import serve  # noqa: PLC0415 - as above
+    """Stop serving, and Serve with it; nothing is done where it is not up."""
+    import ray  # noqa: PLC0415 - as above
+    from ray import serve  # noqa: PLC0415
+    from ray.serve import context  # noqa: PLC0415
+    from ray.serve.exceptions import RayServeException  # noqa: PLC0415
 
+    private: Any = context
+    try:
+        controller = private._get_global_client()._controller  # noqa: SLF001 - see below
+    except RayServeException:
+        return
+    # `serve.shutdown` alone waits inside a call to the controller, which ends by killing itself; Ray then prints that
+    # the call has failed. So the controller is asked first, without waiting, and is gone when Serve is shut down.
+    ray.get(controller.graceful_shutdown.remote(False))
+    give_up_at = time.monotonic() + STOP_WITHIN_S
+    while time.monotonic() < give_up_at and _is_up():
+        time.sleep(0.05)
     shutdown: Any = serve.shutdown  # untyped in Serve
     shutdown()
+
+
+def _is_up() -> bool:
+    import ray  # noqa: PLC0415 - as above
+
+    try:
+        ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:
