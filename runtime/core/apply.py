@@ -33,7 +33,7 @@ from greenroom.runtime.contracts.values import Json, find_blob
 from greenroom.runtime.core.agent_state import agent_output, enter_agent
 from greenroom.runtime.core.derived_ids import child_run_id, idempotency_key
 from greenroom.runtime.core.ending import cancel_below, drop_attempt, finish, leave_queue, suspend
-from greenroom.runtime.core.nodes import CallNode, RunNode, TurnNode, is_internal, kind_of
+from greenroom.runtime.core.nodes import BodyNode, CallNode, RunNode, TurnNode, is_internal, kind_of
 from greenroom.runtime.core.outcomes import apply_outcome
 from greenroom.runtime.core.state import Frame, NodeState, RunState, set_status
 from greenroom.runtime.core.visit import add_node, join, visit
@@ -108,6 +108,7 @@ def _timer(run: RunState, entry: TimerFired) -> None:
         run.is_timed_out = node
     elif entry.kind == "attempt":
         drop_attempt(run, node)
+        node.is_restarted = False
         node.failures += 1
         node.error = ErrorInfo(
             type="StepTimeout", message=f"attempt {node.attempt} did not end within its timeout_s", code="step_timeout"
@@ -214,6 +215,8 @@ def _scheduled(run: RunState, entry: Scheduled) -> None:
     if not node.started_at:
         node.started_at = entry.at
     run.ready.append(node)
+    if isinstance(node.node, BodyNode) and node.node.work == "reconcile" and node.parent is not None:
+        node.parent.pending = ""  # it asks on behalf of its step, which waits for the answer
     if is_internal(entry.path) or isinstance(node.node, TurnNode):
         return
     if entry.attempt == 1 or is_resume:

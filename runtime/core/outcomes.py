@@ -26,7 +26,7 @@ from greenroom.runtime.core.state import NodeState, RunState, set_status
 def apply_outcome(run: RunState, entry: AttemptEnded) -> None:
     """Apply an attempt's outcome to its node."""
     node = run.nodes[entry.path]
-    node.has_attempt = False
+    node.has_attempt = node.is_restarted = False
     outcome = entry.outcome
     if entry.patch and isinstance(outcome, Succeeded | SuspendedHere | Bailed):
         problem = _state_problem(run, node, entry.patch)
