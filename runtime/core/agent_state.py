@@ -70,7 +70,12 @@ def absorb_turn(run: RunState, turn: NodeState, at: float) -> None:
         count = 1 + sum(1 for other in frame.calls if other["base"] == base)
         planned |= {"turn": number, "base": base, "segment": base if count == 1 else f"{base}#{count}"}
         frame.calls.append(planned)
-        shown = {"tool_call_id": planned["id"], "tool": planned["tool"], "arguments": planned["arguments"]}
+        shown = {
+            "tool_call_id": planned["id"],
+            "tool": planned["tool"],
+            "arguments": planned["arguments"],
+            "path": f"{agent.path}/{planned['segment']}" if agent.path else planned["segment"],
+        }
         run.emit("agent_tool_call", agent.path, at, shown)
     run.emit(
         "agent_step_finish",

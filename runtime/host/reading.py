@@ -67,8 +67,9 @@ class Reading:
             entry.readers -= 1
         if prefix:
             events = [event for event in events if event.path == prefix or event.path.startswith(prefix + "/")]
+        cut = len(prefix) + 1 if prefix else 0
         shown = [
-            {"seq": event.seq, "type": event.type, "path": event.path, "at": event.at, "data": event.data}
+            {"seq": event.seq, "type": event.type, "path": event.path[cut:], "at": event.at, "data": event.data}
             for event in events
         ]
         status = entry.state.status if not prefix else child_status(entry.state.nodes[prefix])
