@@ -1,17 +1,16 @@
 """What the demo says over HTTP: start a run, follow its events, look at it, resume it."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import httpx
 
+from greenroom.cli.event_stream import EventStream
 from greenroom.cli.failures import CommandFailed
 
 TIMEOUT_S: Final = 30.0
 RETRY_S: Final = 0.2
-SILENCE_S: Final = 60.0
 UNAVAILABLE: Final = 503
 
 
@@ -49,22 +48,14 @@ class Browser:
 
     async def events(self, run_id: str, after: int = 0) -> AsyncIterator[dict[str, Any]]:
         """Yield a run's events behind `after`; a connection that breaks is taken up where it was."""
-        while True:
-            try:
-                timeout = httpx.Timeout(TIMEOUT_S, read=SILENCE_S)
-                async with self._http.stream(
-                    "GET", f"/api/runs/{run_id}/events", params={"after": after}, timeout=timeout
-                ) as answer:
-                    async for line in answer.aiter_lines():
-                        if line.startswith("data: "):
-                            event = json.loads(line.removeprefix("data: "))
-                            after = max(after, int(event.get("seq") or 0))
-                            yield event
-                            if event["type"] == "run_finished":
-                                return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(RETRY_S)
+        stream, is_ended = EventStream(self._http, run_id, after), False
+        try:
+            while not is_ended:
+                found, is_ended = await stream.read(TIMEOUT_S)
+                for event in found:
+                    yield event
+        finally:
+            await stream.close()
 
 
 def _read(answer: httpx.Response) -> dict[str, Any]:

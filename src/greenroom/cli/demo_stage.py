@@ -57,7 +57,7 @@ class Stage:
         tree = RunTree("briefing", run_id)
 
         def feed(event: dict[str, Any]) -> None:
-            tree.feed(event["type"], event["path"], (event["at"] or 0) / 1000, event["data"])
+            tree.feed(event["type"], event["path"], event["at"], event["data"])
 
         if self._console.is_terminal and not self._console.quiet:
             with Live(tree, console=self._console, refresh_per_second=REFRESHES_PER_S):

@@ -155,7 +155,7 @@ async def _follow(scene: Scene) -> None:
         async with aclosing(scene.browser.events(scene.run_id, scene.seq)) as events:  # type: ignore[type-var]
             async for event in events:
                 feed(event)
-                scene.seq = max(scene.seq, int(event["seq"] or 0))
+                scene.seq = max(scene.seq, event["seq"])
                 if event["type"] == "step_output" and "worker" in (event["data"] or {}):
                     workers.setdefault(event["path"].split("/")[0], event["data"]["worker"])
                 if event["type"] in REST:

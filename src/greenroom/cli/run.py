@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from greenroom.cli.arguments import read_json
-from greenroom.cli.connection import AddressOption, WorkspaceOption, connect
+from greenroom.cli.connection import AddressOption, WorkspaceOption, connect_for_runs
 from greenroom.cli.terminal import JsonFlag, say, write_json
 
 
@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Start a workflow and wait until it ends or asks for somebody. Ctrl-C leaves it running."""
     value = read_json(given)
-    with connect(address, workspace) as runtime:
+    with connect_for_runs(address, workspace) as runtime:
         started = runtime.workflow(workflow).start(value, key=key, run_id=run_id, resource_id=resource_id)
         if detach:
             if as_json:

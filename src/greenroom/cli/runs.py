@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from greenroom.cli.arguments import read_json
-from greenroom.cli.connection import AddressOption, WorkspaceOption, connect
+from greenroom.cli.connection import AddressOption, WorkspaceOption, connect_for_runs
 from greenroom.cli.terminal import JsonFlag, brief, console, say, write_json, write_json_line
 
 program = typer.Typer(help="List, show, follow, resume, signal and cancel runs.", no_args_is_help=True)
@@ -28,7 +28,7 @@ def list_runs(
     as_json: JsonFlag = False,
 ) -> None:
     """List runs, newest first."""
-    with connect(address, workspace) as runtime:
+    with connect_for_runs(address, workspace) as runtime:
         page = runtime.runs(workflow=workflow, status=status, limit=limit, roots=not children, cursor=cursor)
     if as_json:
         write_json({"items": page.items, "next_cursor": page.next_cursor})
@@ -56,7 +56,7 @@ def show(
     """Show a run as it stands: its steps, its result, what it waits for."""
     from greenroom.cli.following import tell_result
 
-    with connect(address, workspace) as runtime:
+    with connect_for_runs(address, workspace) as runtime:
         tell_result(runtime.run(run_id).get(), as_json=as_json, with_tree=True)
 
 
@@ -73,7 +73,7 @@ def events(
     """Show a run's events, one on a line; with --follow also those to come."""
     from greenroom.cli.following import event_json
 
-    with connect(address, workspace) as runtime:
+    with connect_for_runs(address, workspace) as runtime:
         run = runtime.run(run_id)
         last = int(run.get().view.get("event_seq") or 0)
         if last <= after and not follow:
@@ -105,7 +105,7 @@ def resume(
 ) -> None:
     """Resume a suspended step."""
     value = read_json(data, "--data")
-    with connect(address, workspace) as runtime:
+    with connect_for_runs(address, workspace) as runtime:
         run = runtime.run(run_id)
         before = run.get()
         run.resume(step, value, label=label, index=index, key=key)
@@ -132,7 +132,7 @@ def signal(
 ) -> None:
     """Send a signal; it is kept until a step waits for it."""
     value = read_json(data, "--data")
-    with connect(address, workspace) as runtime:
+    with connect_for_runs(address, workspace) as runtime:
         runtime.run(run_id).signal(name, value, key=key)
     _acknowledge({"run_id": run_id, "signaled": name}, f"sent {name} to {run_id}", as_json=as_json)
 
@@ -147,7 +147,7 @@ def cancel(
     as_json: JsonFlag = False,
 ) -> None:
     """Cancel a run; one that has finished stays as it is, and the exit code is 1."""
-    with connect(address, workspace) as runtime:
+    with connect_for_runs(address, workspace) as runtime:
         is_canceled = runtime.run(run_id).cancel(reason)
     text = f"canceled {run_id}" if is_canceled else f"{run_id} had finished before"
     _acknowledge({"run_id": run_id, "canceled": is_canceled}, text, as_json=as_json)

@@ -139,11 +139,10 @@ class RunTree:
     def _grow(self, tree: Any, branch: Branch) -> None:
         children = list(branch.children.values())
         if len(children) > MAX_ITEMS and all(_ITEM.search(child.name) for child in children):
-            open_first = sorted(children, key=lambda child: child.status == "success")
-            shown = {id(child) for child in open_first[:MAX_ITEMS]}
-            hidden = len(children) - len(shown)
-            children = [child for child in children if id(child) in shown]
-            tree.add(f"[bright_black]… {hidden} more[/]")
+            # What is done or has not begun says little; what runs, waits or failed is what one looks for.
+            shown = [child for child in children if child.status != "success"][:MAX_ITEMS]
+            tree.add(f"[bright_black]… {len(children) - len(shown)} more items[/]")
+            children = shown
         for child in children:
             self._grow(tree.add(self._label(child)), child)
 
