@@ -112,7 +112,9 @@ def answer_of(child: NodeState) -> Answer:
     if child.status is StepStatus.SUCCESS:
         return Answer(status="ok", output=child.output)
     error = child.error
-    facts = {"type": error.type, "path": child.path} if error else {"path": child.path}
+    facts = (
+        {**error.attributes, "type": error.type, "path": error.path or child.path} if error else {"path": child.path}
+    )
     message = error.message if error else f"{child.path} was {child.status}"
     code = (error.code if error else None) or "step_error"
     return Answer(status="error", error={"code": code, "message": message, "facts": facts})

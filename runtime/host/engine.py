@@ -172,6 +172,7 @@ class Engine:
         entry.stream.publish(move.events)
         if not run.root.busy:
             self.book.release(run.run_id)
+        if run.status.is_final or not run.root.busy:  # a result does not wait for the run's callback
             entry.stream.rest()
 
     def _dispatch(self, run: RunState, node: NodeState) -> None:
