@@ -50,8 +50,13 @@ def tasks(plan: Plan) -> list[str]:
 
 
 def begin(findings: list[Finding], ctx: StepContext) -> Work:
+    """Put the findings under the plan's headings; of those that found the same, the first stands for all."""
     plan = Plan.model_validate(ctx.step_output(orchestrator))
-    return Work(question=ctx.state["question"], title=plan.title, findings=findings)
+    kept: list[Finding] = []
+    for section, finding in zip(plan.sections, findings, strict=True):
+        if all(finding.quotes != other.quotes for other in kept):
+            kept.append(finding.model_copy(update={"heading": section.heading}))
+    return Work(question=ctx.state["question"], title=plan.title, findings=kept)
 
 
 def instruct(work: Work) -> str:

@@ -34,7 +34,8 @@ def image_endpoint() -> Iterator[tuple[httpx.Client, str]]:
         else:
             from greenroom.actors.rehearsal.server import RehearsalServer  # noqa: PLC0415 - only where it draws
 
-            provider = config.models.get("rehearsal")
-            base_url = (provider.base_url if provider else None) or stack.enter_context(RehearsalServer()).base_url
+            configured = config.models.get("rehearsal")
+            given = configured.base_url if configured is not None else None
+            base_url = given or stack.enter_context(RehearsalServer()).base_url
         client = stack.enter_context(httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_S))
         yield client, os.environ.get("BRIEFING_IMAGE_MODEL", DEFAULT_IMAGE_MODEL)

@@ -89,15 +89,15 @@ def _store(config: "Config") -> Finding:
     from greenroom.runtime.contracts.errors import GreenroomError
 
     url = storage_url(config)
-    if not url.startswith("file://"):
-        return Finding(check="store", state="note", found=f"{url}: keeps nothing on this disk, not checked")
-    folder = Path(url.removeprefix("file://")).expanduser()
-    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if find_running(config) is None:
         try:
             serving.check_storage(config)
         except GreenroomError as error:
             return Finding(check="store", state="bad", found=error.message)
+    if not url.startswith("file://"):
+        return Finding(check="store", state="note", found=f"{url}: keeps nothing on this disk, not checked")
+    folder = Path(url.removeprefix("file://")).expanduser()
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         return Finding(check="store", state="bad", found=f"{folder} cannot be written; choose another with `storage`")
     free = shutil.disk_usage(place).free
