@@ -23,7 +23,8 @@ def finish(
     run: RunState, node: NodeState, status: StepStatus, at: float, error: ErrorInfo | None, *, has_value: bool
 ) -> None:
     """Give a node its outcome, stop what still runs below it, and let its parent look."""
-    if node.busy or node.waiting or node.suspended:
+    is_left = node.frame is not None and node.frame.bail is not None
+    if node.busy or node.waiting or node.suspended or is_left or status is not StepStatus.SUCCESS:
         cancel_below(run, node, at)
         if node.has_attempt:
             drop_attempt(run, node)
