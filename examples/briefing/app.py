@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from examples.briefing.agents import orchestrator, researcher, writer
-from examples.briefing.brief import Decision, Draft, Finding, Outcome, Picture, Plan, Question, Review, Work
+from examples.briefing.brief import MIN_QUOTES, Decision, Draft, Finding, Outcome, Picture, Plan, Question, Review, Work
 from examples.briefing.documents import load_documents
 from examples.briefing.markdown import count_quotes, sources_of, to_markdown
 from examples.briefing.tools import image, search, validate
@@ -50,12 +50,20 @@ def tasks(plan: Plan) -> list[str]:
 
 
 def begin(findings: list[Finding], ctx: StepContext) -> Work:
-    """Put the findings under the plan's headings; of those that found the same, the first stands for all."""
+    """Put the findings under the plan's headings; of those that found the same, the first stands for all.
+
+    Raises:
+        ValueError: Nothing was found that could be quoted.
+    """
     plan = Plan.model_validate(ctx.step_output(orchestrator))
     kept: list[Finding] = []
     for section, finding in zip(plan.sections, findings, strict=True):
-        if all(finding.quotes != other.quotes for other in kept):
+        is_new = all(finding.quotes != other.quotes for other in kept)
+        if is_new and len(finding.quotes) >= MIN_QUOTES:
             kept.append(finding.model_copy(update={"heading": section.heading}))
+    if not kept:
+        message = f"the documents say nothing about “{ctx.state['question']}”; ask something else or choose others"
+        raise ValueError(message)
     return Work(question=ctx.state["question"], title=plan.title, findings=kept)
 
 
