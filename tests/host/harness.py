@@ -272,10 +272,12 @@ class _Life:
         return seq
 
     async def get(self, table: Table, key: Key) -> Record | None:
+        await calm(3)  # a store takes time: others go on meanwhile
         await self._alive()
         return await self._storage.get(table, key)
 
     async def scan(self, table: Table, query: Query) -> AsyncIterator[Sequence[Record]]:
+        await calm(3)
         await self._alive()
         async for page in self._storage.scan(table, query):
             yield page

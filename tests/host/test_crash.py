@@ -1,6 +1,7 @@
 """Deaths of workers and of the runtime. Lines 30 to 34 of the page on semantics."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -325,3 +326,32 @@ async def test_a_run_recovers_without_a_restart_by_hand() -> None:
         await harness.clock.advance(60)
         await calm()
         assert sorted(calls) == sorted(run.run_id for run in runs)
+
+
+async def test_what_is_reported_during_a_recovery_loses_nothing() -> None:
+    """30. Results that waited for the new runtime go on while it still takes stock of other runs; all run once."""
+    calls: Counter[str] = Counter()
+    gate = asyncio.Event()
+
+    async def first(value: Any, ctx: StepContext) -> Any:
+        calls[f"{ctx.run_id} {ctx.path}"] += 1
+        await gate.wait()
+        return value
+
+    async def then(value: Any, ctx: StepContext) -> Any:
+        calls[f"{ctx.run_id} {ctx.path}"] += 1
+        seen.append(ctx.restarted)
+        return value
+
+    seen: list[bool] = []
+    async with Harness(App(workflows=[Workflow("w").then(first).then(then).then(step(id="end")(then))])) as harness:
+        runs = [await harness.client.workflow("w").start(number) for number in range(20)]
+        await calm()
+        crash = asyncio.ensure_future(harness.crash())
+        await calm(1)
+        gate.set()
+        await crash
+        for run in runs:
+            assert (await run.result(timeout_s=5)).status == "success"
+    assert set(calls.values()) == {1}
+    assert set(seen) == {False}

@@ -102,6 +102,14 @@ async def test_from_step_with_several_takes_the_one_that_ran() -> None:
     assert (await run_once(flow(), 5)).output == {"got": 10}
 
 
+async def test_from_step_takes_the_nearest_earlier_use_of_a_step() -> None:
+    """6. Of a step that stands several times, the one before the map; a path names another one."""
+    flow = (
+        Workflow("w", input=int).then(add).then(add).map({"near": from_step(add), "far": from_step("add#2")}).then(nest)
+    )
+    assert (await run_once(flow, 0)).output["a"]["b"][0] == {"near": 2, "far": 2}
+
+
 async def test_a_step_that_did_not_run_is_named_by_the_map() -> None:
     """6. A source that has no output is an error, not a None."""
     flow = Workflow("w", input=int).branch((is_high, add), (is_low, double)).map({"got": from_step(add)})
