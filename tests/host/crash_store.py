@@ -1,19 +1,21 @@
 """A store in memory that stops a runtime at a chosen append: right before it is kept, or right after."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from greenroom.runtime.contracts.records import JournalRow, Record
 from greenroom.storage.memory import MemoryStorage
 
-Moment = Literal["before", "after"]
+Moment = Literal["before", "after", "through"]
+"""Whether what is appended is lost, or kept without an answer, or kept and answered (for deaths of others)."""
 
 
 class CrashStore(MemoryStorage):
     """Counts the appends that hold journal rows; at those in `stops` the append is never answered.
 
     Attributes:
+        hit_through: Called at an append that goes through.
         hit: Set when such an append was reached: nothing more is kept until the test has crashed the runtime.
     """
 
@@ -23,17 +25,21 @@ class CrashStore(MemoryStorage):
         self.moment = moment
         self.count = 0
         self.hit = asyncio.Event()
+        self.hit_through: Callable[[], None] = lambda: None
 
     async def append(self, records: Sequence[Record]) -> int:
         """Keep the records, or stop here."""
         if not any(isinstance(record, JournalRow) for record in records):
             return await super().append(records)
         await asyncio.sleep(0)  # a store takes time: others go on meanwhile
-        if not self.hit.is_set():
+        if not self.hit.is_set() or self.moment == "through":
             self.count += 1
             if self.count not in self.stops:
                 return await super().append(records)
             self.hit.set()
+            if self.moment == "through":
+                self.hit_through()
+                return await super().append(records)
             if self.moment == "after":
                 await super().append(records)
         seq: int = await asyncio.get_running_loop().create_future()

@@ -154,6 +154,7 @@ class Harness:
         self.spawner = LocalSpawner({app.plan.id: app}, turns)
         self._workers = workers
         self._life = _Life(self.storage, 1)
+        self._dying: list[asyncio.Future[None]] = []
         self.host = self._make()
         self.client = self._client()
 
@@ -206,6 +207,7 @@ class Harness:
     async def __aexit__(self, *_: object) -> None:
         """End everything."""
         await self.host.close()
+        await asyncio.gather(*self._dying)
         for worker in self.spawner.workers:
             await worker.kill()
 
@@ -236,14 +238,18 @@ class Harness:
         entry = self.host._engine.book.find(run_id) if self.host._engine is not None else None
         return entry.state if entry is not None else None
 
-    async def kill_workers(self, pool: str = "steps") -> int:
-        """Kill every living worker of a pool at once; return how many there were."""
-        living = [worker for worker in self.spawner.workers if worker.pool == pool and not worker.dead.is_set()]
+    def strike(self, pools: Sequence[str] = ("steps",)) -> list[LocalWorker]:
+        """Let every living worker of some pools die this moment, and return them."""
+        living = [worker for worker in self.spawner.workers if worker.pool in pools and not worker.dead.is_set()]
         for worker in living:
             worker.dead.set()
-        for worker in living:
+            self._dying.append(asyncio.ensure_future(worker.kill()))
+        return living
+
+    async def kill_workers(self, pool: str = "steps") -> None:
+        """Kill every living worker of a pool at once, and wait until their bodies have left."""
+        for worker in self.strike((pool,)):
             await worker.kill()
-        return len(living)
 
 
 async def run_once(flow: Workflow, value: Any = None, **options: Any) -> RunResult:

@@ -12,20 +12,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from greenroom import (
+    Agent,
     AlreadyClaimed,
     App,
     RunNotSuspended,
     StepContext,
+    ToolContext,
     Workflow,
     constant,
     from_input,
     from_step,
     step,
+    tool,
 )
 from greenroom.runtime.client.results import RunResult
 from greenroom.runtime.client.run import RunHandle
 from greenroom.runtime.contracts.values import Json
 from tests.host.harness import Harness
+from tests.host.scripted_turns import called, said
 
 RUN_ID = "run"
 
@@ -38,6 +42,7 @@ class Scenario:
         make: Makes the app; is given the counter of body calls, by path.
         answers: What a suspended step is resumed with, by path.
         signals: Signals to send while the run waits, in order.
+        turns: What the model turns of its agents answer, by agent.
     """
 
     name: str
@@ -46,7 +51,7 @@ class Scenario:
     answers: dict[str, list[Json]] = field(default_factory=dict)
     signals: list[tuple[str, Json]] = field(default_factory=list)
     state: dict[str, Json] = field(default_factory=dict)
-    rerun: frozenset[str] = frozenset()
+    turns: dict[str, list[Any]] | None = None
 
 
 async def drive(harness: Harness, scenario: Scenario) -> RunResult:
@@ -237,7 +242,39 @@ def finishing(calls: Counter[str]) -> App:
     return App(workflows=[Workflow("main", input=int, on_finish=told).then(make("a")).then(make("b"))])
 
 
+def agents(calls: Counter[str]) -> App:
+    @tool
+    async def search(query: str, ctx: ToolContext) -> str:
+        """Search."""
+        calls[ctx.path] += 1
+        return query.upper()
+
+    @tool(requires_approval=True)
+    async def publish(page: str, ctx: ToolContext) -> str:
+        """Publish."""
+        calls[ctx.path] += 1
+        return f"published {page}"
+
+    helper = Agent(id="helper", instructions="Help.", model="m/m", tools=[search])
+    writer = Agent(id="writer", instructions="Write.", model="m/m", tools=[search, helper, publish])
+    return App(workflows=[Workflow("main", input=str).then(writer).then(_counted(calls)("end"))])
+
+
 SCENARIOS = [
+    Scenario(
+        name="agents",
+        make=agents,
+        input="Go.",
+        answers={"writer/publish": [{"approved": True}]},
+        turns={
+            "writer": [
+                called(("search", {"query": "a"}), ("helper", {"prompt": "b"}), ("nothing", {})),
+                called(("publish", {"page": "p"})),
+                said("Done."),
+            ],
+            "helper": [called(("search", {"query": "c"})), said("Helped.")],
+        },
+    ),
     Scenario(name="sequence", make=sequence, input=1),
     Scenario(name="blocks", make=blocks, input=1),
     Scenario(name="loops", make=loops, input=1),
@@ -254,7 +291,6 @@ SCENARIOS = [
             "review[1]": ["more", "b"],
             "review[2]": ["c"],
         },
-        rerun=frozenset({"ask", "p1", "p3", "review[0]", "review[1]", "review[2]"}),
     ),
     Scenario(name="waits", make=waits, input=1, signals=[("paid", {"sum": 3})]),
     Scenario(name="retries", make=retries, input=[1, 2, 3]),
@@ -263,7 +299,6 @@ SCENARIOS = [
         make=children,
         input=1,
         answers={"call/child/ask": [10], "call/child#2/ask": [20]},
-        rerun=frozenset({"call", "call/child/ask", "call/child#2/ask"}),
     ),
     Scenario(name="failing", make=failing, input=[1, 2, 3]),
     Scenario(name="finishing", make=finishing, input=1),
