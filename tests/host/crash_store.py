@@ -25,7 +25,7 @@ class CrashStore(MemoryStorage):
         self.moment = moment
         self.count = 0
         self.hit = asyncio.Event()
-        self.hit_through: Callable[[], None] = lambda: None
+        self.hit_through: Callable[[], object] = lambda: None
 
     async def append(self, records: Sequence[Record]) -> int:
         """Keep the records, or stop here."""
