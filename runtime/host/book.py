@@ -6,7 +6,7 @@ A run in memory is the fold of its journal and nothing else; letting go of it lo
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -42,7 +42,7 @@ class RunEntry:
     keys: dict[str, str] = field(default_factory=dict)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Generator[None, None, None]:
         """Keep the run in memory while somebody works on it across awaits."""
         self.readers += 1
         try:

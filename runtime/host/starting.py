@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from greenroom.runtime.contracts.entries import Failed, RunStarted, Succeeded
 from greenroom.runtime.contracts.errors import AlreadyClaimed, InvalidInput, RunNotFound, RuntimeUnavailable
@@ -54,7 +54,7 @@ class Starter:
             return found or await self._begin(request, bundle, value, state)
 
     @contextlib.asynccontextmanager
-    async def _hold(self, name: str) -> AsyncIterator[None]:
+    async def _hold(self, name: str) -> AsyncGenerator[None, None]:
         """Let one start at a time have a key or a run id."""
         lock, users = self._locks.get(name, (asyncio.Lock(), 0))
         self._locks[name] = lock, users + 1

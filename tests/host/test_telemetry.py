@@ -2,9 +2,10 @@
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanContext
 
 from greenroom import App, StepContext, Workflow
 from tests.host.harness import Harness
@@ -19,6 +20,13 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
     return exporter
+
+
+def context_of(span: ReadableSpan) -> SpanContext:
+    """Return a span's context, which one that was ended has."""
+    context = span.get_span_context()
+    assert context is not None
+    return context
 
 
 def add_one(value: int) -> int:
@@ -41,10 +49,8 @@ async def test_a_run_that_was_suspended_and_survived_a_crash_is_one_trace(spans:
         await run.resume("ask", 5)
         result = await run.result(timeout_s=5)
     found = spans.get_finished_spans()
-    assert {f"{span.get_span_context().trace_id:032x}" for span in found} == {result.trace_id}
+    assert {f"{context_of(span).trace_id:032x}" for span in found} == {result.trace_id}
     root = next(span for span in found if span.name == "workflow sum")
     steps = {span.name: span for span in found if span is not root}
     assert set(steps) == {"step add_one", "step ask"}
-    assert all(
-        span.parent is not None and span.parent.span_id == root.get_span_context().span_id for span in steps.values()
-    )
+    assert all(span.parent is not None and span.parent.span_id == context_of(root).span_id for span in steps.values())
