@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import importlib.machinery
 import sys
+import sysconfig
 import traceback
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -198,12 +199,15 @@ def _settle_annotations(app: App, by_value: set[str]) -> None:
 def _folders(tops: set[str]) -> tuple[str, ...]:
     """Return the folders outside the installation that hold these top-level modules."""
     found: list[str] = []
+    # By name, not by prefix: a project often holds its own environment, or stands below the interpreter's prefix.
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    installed = {Path(path).resolve() for path in map(sysconfig.get_path, names) if path}
     for top in sorted(tops):
         spec = importlib.machinery.PathFinder.find_spec(top)
         places = list(spec.submodule_search_locations or ()) if spec else []
         origin = spec.origin if spec else None
         for place in places[:1] or ([origin] if origin else []):
             folder = Path(place).resolve().parent
-            if folder not in Path(sys.prefix).parents and Path(sys.prefix) not in folder.parents:
+            if not installed & {folder, *folder.parents}:
                 found.append(str(folder))
     return tuple(dict.fromkeys(found))

@@ -143,9 +143,10 @@ def _refresh_ray_settings() -> None:
 
     Ray does the same when it turns tokens on for a cluster it starts (`authentication_token_setup._enable_token_auth`).
     """
-    from ray._raylet import Config  # noqa: PLC0415 - importing greenroom must not import ray
+    from ray import _raylet  # noqa: PLC0415 - importing greenroom must not import ray
 
-    Config.initialize("")
+    ray_config: Any = vars(_raylet)["Config"]  # not in Ray's own stubs
+    ray_config.initialize("")
 
 
 async def ensure_runtime(config: Config) -> None:
