@@ -172,6 +172,13 @@ def test_an_app_with_a_target_is_not_pickled(folder: Path) -> None:
     assert source_of(app, "shop:app") == BundleSource(target="shop:app", search_path=(str(folder),))
 
 
+def test_a_project_that_holds_its_own_environment_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `.venv` in the project's folder does not make the project a part of the installation."""
+    app = resolve_target("shop:app", [write(folder, "shop", SHOP)])
+    monkeypatch.setattr(sys, "prefix", str(folder / ".venv"))
+    assert source_of(app, "shop:app").search_path == (str(folder),)
+
+
 def test_an_app_of_importable_modules_travels_by_reference(folder: Path) -> None:
     """What the modules hold besides, such as locks, is not pickled."""
     app = resolve_target("shop:app", [write(folder, "shop", SHOP)])
