@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from greenroom.cli.terminal import JsonFlag, write_json
+from greenroom.cli.terminal import JsonFlag, say, write_json
 
 TARGET: Final = "examples.briefing.app:app"
 QUESTION: Final = "How do Python libraries validate data, handle concurrency, and speak HTTP?"
@@ -29,7 +29,11 @@ def demo(
 
     documents = _check_documents(docs, question)
     plot = Plot(target=TARGET, documents=documents, question=question, out=Path(out).resolve())
-    facts = asyncio.run(tell(plot, is_quiet=as_json))
+    try:
+        facts = asyncio.run(tell(plot, is_quiet=as_json))
+    except asyncio.CancelledError:
+        say("stopped; nothing is left behind")
+        raise typer.Exit(130) from None
     if as_json:
         write_json(facts)
     raise typer.Exit(0 if facts["ok"] else 1)

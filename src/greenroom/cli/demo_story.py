@@ -9,11 +9,11 @@ import tempfile
 import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.cli import serving
+from greenroom.cli.demo_claims import are_real, do_overlap, sections_of
 from greenroom.cli.demo_http import Browser
 from greenroom.cli.demo_stage import Stage
 from greenroom.cli.failures import CommandFailed
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from greenroom.runtime.contracts.config import Config
 
 BACK_WITHIN_S: Final = 60.0
+ACT_LIMIT_S: Final = 90.0
 REST: Final = frozenset({"run_suspended", "run_finished"})
 MAX_NAME: Final = 48
 
@@ -56,6 +57,7 @@ class Scene:
     plot: Plot
     stage: Stage
     folder: Path
+    up: serving.Serving
     browser: Browser
     watch: Watch
     run_id: str = ""
@@ -66,6 +68,7 @@ class Scene:
 async def tell(plot: Plot, *, is_quiet: bool) -> dict[str, Any]:
     """Play the story and return its facts; `ok` is false if a claim did not hold or a process is left."""
     stage = Stage(is_quiet=is_quiet)
+    _listen()
     # Ray's sockets need a short path.
     folder = Path(tempfile.mkdtemp(prefix="gr-", dir="/tmp" if os.access("/tmp", os.W_OK) else None))  # noqa: S108 - as above
     watch = Watch(marks=[str(folder)])
@@ -91,8 +94,9 @@ async def _play(plot: Plot, stage: Stage, folder: Path, watch: Watch) -> dict[st
     stage.open(plot.question, plot.documents or "the descriptions of the installed packages", model)
     with stage.act("Starting Ray, the runtime and HTTP"):
         up = await serving.start(config, app, plot.target)
+    _listen()  # again: Ray has put a handler of its own in front
     watch.look()
-    scene = Scene(plot=plot, stage=stage, folder=folder, browser=Browser(up.running.http), watch=watch)
+    scene = Scene(plot=plot, stage=stage, folder=folder, up=up, browser=Browser(up.running.http), watch=watch)
     try:
         stage.note(f"{up.running.http} – the store is {up.running.storage}")
         await _start_and_follow(scene)
@@ -104,6 +108,14 @@ async def _play(plot: Plot, stage: Stage, folder: Path, watch: Watch) -> dict[st
         with stage.act("Stopping everything"):
             await serving.stop(up)
     return scene.facts
+
+
+def _listen() -> None:
+    """Let Ctrl-C and SIGTERM end the story where it is, so that everything is stopped."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def _config(plot: Plot, folder: Path) -> "Config":
@@ -149,6 +161,21 @@ async def _start_and_follow(scene: Scene) -> None:
 
 
 async def _follow(scene: Scene) -> None:
+    """Show the run until it ends or waits.
+
+    Raises:
+        CommandFailed: It takes too long; the message says what the runtime says is missing.
+    """
+    try:
+        async with asyncio.timeout(ACT_LIMIT_S):
+            await _show(scene)
+    except TimeoutError:
+        problems = (await scene.up.client.status()).get("problems") or {}
+        reason = "; ".join(map(str, problems.values())) or "the runtime names no problem"
+        raise CommandFailed(f"the run did not get on within {ACT_LIMIT_S:g} s: {reason}") from None
+
+
+async def _show(scene: Scene) -> None:
     """Show the run until it ends or waits; note which worker did which search."""
     workers: dict[str, int] = scene.facts.setdefault("workers", {})
     with scene.stage.following(scene.run_id) as feed:
@@ -208,7 +235,7 @@ async def _resume_and_finish(scene: Scene) -> None:
     scene.facts["claims"] |= {
         "resumed_over_http": True,
         "published": outcome["status"] == "published" and outcome["quotes"] > 0,
-        "quotes_are_real": _are_real(text, scene.plot.documents),
+        "quotes_are_real": are_real(text, scene.plot.documents),
     }
     scene.facts |= {"brief": str(brief), "outcome": outcome, "usage": usage, "question": scene.plot.question}
     scene.stage.show_result(brief, text, outcome, usage, run["traceId"])
@@ -222,15 +249,6 @@ def _copy(outcome: dict[str, Any], plot: Plot) -> Path:
     return plot.out / Path(outcome["path"]).name
 
 
-def _are_real(text: str, documents: str) -> bool:
-    """Look every quotation of the brief up in the documents, once more and from outside."""
-    from examples.briefing.documents import load_documents
-
-    everything = " ".join(" ".join(document.text.split()) for document in load_documents(documents))
-    quotes = [re.sub(r" \[\d+\]$", "", line[2:]) for line in text.splitlines() if line.startswith("> ")]
-    return bool(quotes) and all(quote in everything for quote in quotes)
-
-
 async def _run(scene: Scene) -> dict[str, Any]:
     return await scene.browser.get(f"/api/runs/{scene.run_id}")
 
@@ -238,23 +256,3 @@ async def _run(scene: Scene) -> dict[str, Any]:
 def _why(run: dict[str, Any]) -> str:
     error = run.get("error") or {}
     return f"{error.get('type')}: {error.get('message')}" if error else str(run.get("reason") or "it does not say why")
-
-
-def sections_of(run: dict[str, Any], workers: dict[str, int]) -> list[dict[str, Any]]:
-    """Return the researched sections: heading, worker of the search, and when each began and ended (epoch ms)."""
-    return [
-        {
-            "heading": (step["output"] or {}).get("heading", path),
-            "worker": workers.get(path),
-            "started_at": step["startedAt"],
-            "ended_at": step["endedAt"],
-        }
-        for path, step in run["steps"].items()
-        if re.fullmatch(r"researcher\[\d+\]", path)
-    ]
-
-
-def do_overlap(sections: list[dict[str, Any]]) -> bool:
-    """Tell whether two sections were under way at the same moment."""
-    ordered = sorted(sections, key=lambda section: section["started_at"])
-    return any(after["started_at"] < before["ended_at"] for before, after in pairwise(ordered))
