@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import greenroom
 from greenroom.app import RunningRuntime, write_run_file
 from greenroom.cli.program import run
 from greenroom.settings import load_config
@@ -171,6 +172,16 @@ def test_a_documents_folder_that_cannot_be_read_stops_the_demo(shell: Shell, pro
 def test_a_wrong_command_line_ends_with_two(shell: Shell, arguments: tuple[str, ...]) -> None:
     """Unknown commands, missing arguments and numbers out of range are usage errors."""
     assert shell(*arguments).exit_code == 2
+
+
+def test_the_demo_of_an_installed_wheel_says_where_the_example_is(
+    shell: Shell, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wheel holds no examples: the message says so, and what to do."""
+    monkeypatch.setattr(greenroom, "__file__", str(project / "lib" / "greenroom" / "__init__.py"))
+    result = shell("demo")
+    assert result.exit_code == 1
+    assert "in the source checkout and not in the installed package" in result.stderr
 
 
 def test_debug_shows_the_trace_wherever_it_stands(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
