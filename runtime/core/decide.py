@@ -35,7 +35,7 @@ def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa
     if node.parent is None:
         return _decide_root(run, node, at)
     if node.is_final:
-        return []
+        return _callback(run, node, at) if node.frame is not None else []
     if run.is_timed_out is node:
         return fail(node, _run_timeout(node), at)
     if node.pending == "cancel":
@@ -88,15 +88,16 @@ def _decide_root(run: RunState, root: NodeState, at: float) -> list[Decision]:
     return _decide_sequence(run, root, at)
 
 
-def _callback(run: RunState, root: NodeState, at: float) -> list[Decision]:
-    plan = root.frame.plan if root.frame else None
+def _callback(run: RunState, node: NodeState, at: float) -> list[Decision]:
+    plan = node.frame.plan if node.frame else None
     if not isinstance(plan, WorkflowPlan):
         return []
-    name = {StepStatus.SUCCESS: "~on_finish", StepStatus.FAILED: "~on_error"}.get(root.status)
+    name = {StepStatus.SUCCESS: "~on_finish", StepStatus.FAILED: "~on_error"}.get(node.status)
     code = {"~on_finish": plan.on_finish, "~on_error": plan.on_error}.get(name or "")
-    if name is None or code is None or name in run.nodes:
+    path = join(node.path, name or "")
+    if name is None or code is None or path in run.nodes:
         return []
-    return [Scheduled(at=at, path=name, attempt=1)]
+    return [Scheduled(at=at, path=path, attempt=1)]
 
 
 def _decide_sequence(run: RunState, node: NodeState, at: float) -> list[Decision]:

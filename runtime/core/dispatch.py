@@ -44,7 +44,7 @@ def _input(run: RunState, node: NodeState, owner: NodeState) -> Json:
         case TurnNode():
             return turn_request(run, owner)
         case BodyNode(work="callback"):
-            return callback_view(run)
+            return callback_view(run, owner)
         case BodyNode(work="reconcile"):
             assert node.parent is not None  # noqa: S101 - it hangs under the step it asks about
             return idempotency_key(run.run_id, node.parent.path)
@@ -54,14 +54,16 @@ def _input(run: RunState, node: NodeState, owner: NodeState) -> Json:
             return node.input
 
 
-def callback_view(run: RunState) -> Json:
-    """Return what `on_finish` and `on_error` get as their value."""
-    error = run.error
+def callback_view(run: RunState, owner: NodeState) -> Json:
+    """Return what `on_finish` and `on_error` of a workflow get as their value."""
+    frame = owner.frame
+    assert frame is not None  # noqa: S101 - callbacks stand in workflows
+    error = run.error if owner.parent is None else owner.error
     return {
-        "run_id": run.run_id,
-        "status": run.status.value,
-        "input": run.started.input,
-        "output": run.root.output,
+        "run_id": frame.run_id,
+        "status": owner.status.value,
+        "input": frame.input,
+        "output": owner.output,
         "error": {"type": error.type, "message": error.message, "path": error.path} if error else None,
     }
 

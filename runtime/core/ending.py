@@ -37,6 +37,8 @@ def finish(
     set_status(node, status)
     _emit_end(run, node, at)
     notify_parent(run, node, at)
+    if node.frame is not None and node.parent is not None:
+        run.agenda.append(node)  # its callback
 
 
 def compose(node: NodeState) -> Json:
@@ -153,7 +155,7 @@ def let_blocks_look(run: RunState, node: NodeState) -> None:
 def cancel_below(run: RunState, node: NodeState, at: float) -> None:
     """Cancel everything below a node that has no outcome yet."""
     for child in node.walk():
-        if child.is_final:
+        if child.is_final or (isinstance(child.node, BodyNode) and child.node.work == "callback"):
             continue
         if child.has_attempt:
             drop_attempt(run, child)

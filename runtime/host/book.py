@@ -14,11 +14,12 @@ import msgspec
 from greenroom.runtime.contracts.entries import Entry, RunStarted
 from greenroom.runtime.contracts.errors import RunNotFound, StorageCorrupt
 from greenroom.runtime.contracts.plan import BundlePlan
-from greenroom.runtime.contracts.records import JournalRow, RunHead, Table
+from greenroom.runtime.contracts.records import JournalRow, MessageRow, Record, RunHead, Table
 from greenroom.runtime.contracts.storage import Query, Storage
 from greenroom.runtime.core.advance import replay, start
 from greenroom.runtime.core.state import Check, RunState
 from greenroom.runtime.core.view import heads
+from greenroom.runtime.host.messages import finished_messages
 from greenroom.runtime.host.stream import RunStream
 
 MAX_IDLE = 256
@@ -62,6 +63,7 @@ class RunBook:
         self._runs: dict[str, RunEntry] = {}
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._loading: dict[str, asyncio.Task[RunEntry]] = {}
+        self._thread_ends: dict[tuple[str, str], int] = {}
 
     def __len__(self) -> int:
         """How many runs are in memory."""
@@ -131,6 +133,8 @@ class RunBook:
         if bundle is None:
             message = f"run {run_id} is pinned to bundle {started.bundle}, which is not in the store"
             raise StorageCorrupt(message, {"run_id": run_id, "bundle": started.bundle})
+        if started.thread_id is not None:
+            await self.find_end(started.workspace, started.thread_id)
         state = replay(start(started, bundle, self._check), groups)
         entry = RunEntry(state=state, stream=RunStream(self._incarnation))
         take_leftovers(state)
@@ -141,6 +145,25 @@ class RunBook:
         self._runs[run_id] = entry
         self._touch(run_id)
         return entry
+
+    async def find_end(self, workspace: str, thread_id: str) -> None:
+        """Know where a thread ends: whoever writes to it next, in whatever order runs end, writes behind that."""
+        if (workspace, thread_id) in self._thread_ends:
+            return
+        last = 0
+        query = Query(prefix=(workspace, thread_id), reverse=True, limit=1)
+        async for page in self._storage.scan(Table.MESSAGES, query):
+            last = max((row.position for row in page if isinstance(row, MessageRow)), default=last)
+        self._thread_ends.setdefault((workspace, thread_id), last)
+
+    def finished_messages(self, run: RunState, at: float) -> list[Record]:
+        """Return what a run that has ended adds to its thread, behind everything that was added before."""
+        if run.started.thread_id is None:
+            return []
+        key = (run.started.workspace, run.started.thread_id)
+        rows = finished_messages(run, at, self._thread_ends[key])
+        self._thread_ends[key] += sum(1 for row in rows if isinstance(row, MessageRow))
+        return rows
 
     def release(self, run_id: str) -> None:
         """Say that a run is at rest: it may be let go when others come."""
@@ -162,6 +185,11 @@ class RunBook:
             entry = self._runs[run_id]
             if not entry.state.root.busy:
                 self.release(run_id)
+
+    def discard(self, run_id: str) -> None:
+        """Forget a run whose state cannot be trusted; whoever needs it next reads its journal."""
+        self._runs.pop(run_id, None)
+        self._idle.pop(run_id, None)
 
     def clear(self) -> None:
         """Forget every run."""

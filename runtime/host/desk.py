@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from greenroom.runtime.contracts.errors import RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.ports import WorkerLink, WorkerLost
 from greenroom.runtime.contracts.work import (
     Attached,
@@ -190,7 +191,10 @@ class WorkerDesk:
                 replies.append(self._inbox.get_nowait())
             known = [reply for reply in replies if reply is not None]
             if known:
-                await self._take(known)
+                try:
+                    await self._take(known)
+                except (StorageError, RuntimeUnavailable):
+                    return  # the host starts over from the store and attaches anew
             if len(known) < len(replies):
                 await self._on_lost(self)
                 return

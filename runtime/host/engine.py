@@ -16,6 +16,7 @@ from greenroom.runtime.contracts.entries import (
     AttemptLost,
     Called,
     Fact,
+    RunEnded,
     TimerFired,
     Wrote,
 )
@@ -43,7 +44,6 @@ from greenroom.runtime.core.nodes import work_of
 from greenroom.runtime.core.state import Check, NodeState, RunState
 from greenroom.runtime.core.view import heads
 from greenroom.runtime.host.book import RunBook, RunEntry
-from greenroom.runtime.host.messages import finished_messages
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.timers import TimerWheel
 from greenroom.runtime.telemetry import trace_run
@@ -115,8 +115,8 @@ class Engine:
         if run.charges:
             batch.rows.extend(_charges(run, at))
             run.charges = []
-        if run.status.is_final and run.finished_at == at:
-            batch.rows.extend(finished_messages(run, at))
+        if any(isinstance(made, RunEnded) for made in entries):
+            batch.rows.extend(self.book.finished_messages(run, at))
         ended = [(run.run_id, fact.path)] if isinstance(fact, AttemptEnded) else []
         batch.moves.append(Move(entry, run.events, run.ready, run.dropped, run.answers, ended))
         run.events, run.ready, run.dropped, run.answers = [], [], [], []
@@ -189,7 +189,11 @@ class Engine:
                 await self._load_quietly(run_id)
         batch = Batch()
         for report in reports:
-            self._take(batch, report)
+            try:
+                self._take(batch, report)
+            except Exception:  # one run that cannot take its report must not keep the others from theirs
+                log.exception("run %s could not take a report about %r", report.run_id, report.path)
+                self.book.discard(report.run_id)
         if batch.rows:
             await self.commit(batch)
 

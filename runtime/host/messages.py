@@ -8,14 +8,13 @@ from greenroom.runtime.core.agent_state import prompt_messages
 from greenroom.runtime.core.state import RunState
 
 
-def finished_messages(run: RunState, at: float) -> list[Record]:
-    """Return the rows of the conversation that a run adds: what was asked and what was answered."""
+def finished_messages(run: RunState, at: float, last: int) -> list[Record]:
+    """Return the rows of the conversation that a run adds behind position `last`: what was asked and answered."""
     started, frame = run.started, run.root.frame
     if started.thread_id is None or frame is None or not isinstance(frame.plan, AgentPlan):
         return []
     if run.status is not RunStatus.SUCCESS or not frame.turns:
         return []
-    position = int(started.options.get("thread_length", 0))
     said: list[dict[str, Json]] = [
         *prompt_messages(started.input),
         {"role": "assistant", "content": str((frame.turns[-1].output or {}).get("text") or "")},
@@ -24,7 +23,7 @@ def finished_messages(run: RunState, at: float) -> list[Record]:
         MessageRow(
             workspace=started.workspace,
             thread_id=started.thread_id,
-            position=position + number,
+            position=last + number,
             message_id=f"{run.run_id}:{number}",
             role=str(message.get("role", "user")),
             at=at,

@@ -205,13 +205,13 @@ class Starter:
         plan = self._engine.bundles[bundle].agents.get(request.target)
         limit = int((plan.memory or {}).get("last_messages", 0)) if plan is not None else 0
         last: list[MessageRow] = []
+        await self._engine.book.find_end(request.workspace, thread_id)
         query = Query(prefix=(request.workspace, thread_id), reverse=True, limit=max(limit, 1))
         async for page in self._engine.storage.scan(Table.MESSAGES, query):
             last.extend(row for row in page if isinstance(row, MessageRow))
         history = [{"role": row.role, "content": row.content} for row in reversed(last[:limit])]
         return {
             "history": history,
-            "thread_length": last[0].position if last else 0,
             "thread_created_at": thread.created_at if isinstance(thread, ThreadRow) else None,
             "thread_title": thread.title if isinstance(thread, ThreadRow) else None,
         }

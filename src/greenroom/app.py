@@ -112,7 +112,7 @@ def join_ray(config: Config, *, may_start: bool) -> str:
 
     if ray.is_initialized():
         return str(ray.get_runtime_context().gcs_address)
-    _refresh_ray_settings()
+    refresh_ray_settings()
     running = find_running(config)
     address = config.runtime.address or (running.address if running is not None else None)
     try:
@@ -138,7 +138,7 @@ def join_ray(config: Config, *, may_start: bool) -> str:
     return str(ray.get_runtime_context().gcs_address)
 
 
-def _refresh_ray_settings() -> None:
+def refresh_ray_settings() -> None:
     """Let Ray read its settings again: a notebook may have imported it before they were made.
 
     Ray does the same when it turns tokens on for a cluster it starts (`authentication_token_setup._enable_token_auth`).

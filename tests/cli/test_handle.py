@@ -24,6 +24,13 @@ def test_tools_are_listed_and_called(running: RunningStage, shell: Shell) -> Non
     assert shell("tools", "exec", "broken", "--input", '{"query": "x"}').exit_code == 1
 
 
+def test_a_long_result_is_not_broken_into_lines(running: RunningStage, shell: Shell) -> None:
+    """What is piped on is whole, however narrow the terminal is."""
+    words = "ray " * 100
+    arguments = json.dumps({"query": words})
+    assert shell("tools", "exec", "search", "--input", arguments).stdout == f"found {words}\n"
+
+
 def test_a_chat_through_a_pipe_answers_line_by_line(running: RunningStage, shell: Shell) -> None:
     """Each line of stdin is a message; the answers are on stdout, and `/quit` ends it."""
     running.turns.play(said("Good day to you"), said("As you wish"))

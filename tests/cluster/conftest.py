@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from greenroom.app import refresh_ray_settings
+
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 
@@ -23,6 +25,7 @@ def ray_session() -> Iterator[None]:
     kept = dict(os.environ)
     os.environ.update(
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+        RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN_PATH=str(token),
         RAY_DEDUP_LOGS="0",
         RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
@@ -30,6 +33,7 @@ def ray_session() -> Iterator[None]:
     )
     import ray
 
+    refresh_ray_settings()  # an earlier test may have imported Ray with other settings
     try:
         ray.init(
             num_cpus=4,

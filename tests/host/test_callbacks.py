@@ -103,3 +103,21 @@ async def test_a_canceled_run_calls_neither() -> None:
         await run.cancel()
         await calm()
     assert told.results == []
+
+
+@pytest.mark.parametrize(("body", "status"), [(echo, "success"), (fail, "failed")])
+async def test_a_nested_workflow_has_callbacks_of_its_own(body: Any, status: str) -> None:
+    """29. They are called once, with the nested run's result; a failure of one changes nothing."""
+    finish, error = Told(), Told()
+    inner = Workflow("inner", on_finish=finish.note, on_error=error.note).then(body)
+    async with Harness(App(workflows=[Workflow("w").then(inner)])) as harness:
+        run = await harness.client.workflow("w").start(7)
+        result = await run.result(timeout_s=5)
+        await calm()
+        await harness.crash()
+        await calm()
+    assert result.status == status
+    called, other = (finish, error) if status == "success" else (error, finish)
+    assert other.results == []
+    assert [told["status"] for told, _ in called.results] == [status]
+    assert called.results[0][0]["run_id"] == result.steps["inner"].run_id

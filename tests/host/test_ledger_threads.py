@@ -93,3 +93,22 @@ async def test_a_thread_belongs_to_one_resource() -> None:
         await agent.generate("one", thread="t", resource_id="u", timeout_s=5)
         with pytest.raises(NotFound):
             await agent.generate("two", thread="t", resource_id="other", timeout_s=5)
+
+
+async def test_concurrent_runs_on_one_thread_lose_no_message() -> None:
+    """45. Both conversations stand in the thread, each together, in the order in which the runs ended."""
+    turns = echo_turns()
+    turns.gate.clear()
+    async with Harness(writer(memory=Memory()), turns=turns) as harness:
+        agent = harness.client.agent("writer")
+        one = await agent.start("one", thread="t")
+        two = await agent.start("two", thread="t")
+        await turns.started.wait()
+        await harness.crash()
+        turns.gate.set()
+        for run in (one, two):
+            assert (await run.result(timeout_s=5)).status == "success"
+        messages = await harness.client.threads.messages("t")
+    said_there = [message["content"] for message in messages]
+    assert said_there in (["one", "one!", "two", "two!"], ["two", "two!", "one", "one!"])
+    assert [message["position"] for message in messages] == [1, 2, 3, 4]
