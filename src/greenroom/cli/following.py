@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final
 
-from greenroom.cli.terminal import console, say, write_json, write_json_line
+from greenroom.cli.terminal import console, say, show_value, write_json, write_json_line
 from greenroom.cli.tree import RunTree, tree_of_view
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def tell_result(result: Any, *, as_json: bool, with_tree: bool = False) -> int:
     if with_tree:
         console().print(tree_of_view(result.view))
     if result.output is not None:
-        _show_value(result.output)
+        show_value(result.output)
     usage = result.usage
     say(
         f"{result.status} · {usage.total_tokens} tokens · cost {usage.cost_micros / 1e6:.6f} · "
@@ -82,15 +82,6 @@ def tell_result(result: Any, *, as_json: bool, with_tree: bool = False) -> int:
         say(f"greenroom: {result.error}")
     for path in result.suspended:
         say(f"{path} waits: greenroom runs resume {result.run_id} {path} --data JSON")
-        _show_value(result.suspend_payload.get(path))
+        if result.suspend_payload.get(path) is not None:
+            show_value(result.suspend_payload[path])
     return int(is_bad)
-
-
-def _show_value(value: Any) -> None:
-    from rich.json import JSON
-
-    if isinstance(value, str):
-        console().print(value, markup=False)
-    elif value is not None:
-        plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-        console().print(JSON.from_data(plain, default=str))

@@ -25,10 +25,11 @@ def sql(
     from greenroom.storage import reader
 
     config = load_config({"storage": storage})
-    if find_running(config) is not None and storage is None:
+    url, running = storage_url(config), find_running(config)
+    if running is not None and storage is None:
+        url = running.storage
         with connect() as runtime:
             runtime.flush()
-    url = storage_url(config)
     if not url.startswith("file://"):
         raise UsageError(f"SQL reads file stores; this project's is {url}")
     relation = _run(reader, url, query)

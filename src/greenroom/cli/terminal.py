@@ -66,6 +66,17 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def show_value(value: Any) -> None:
+    """Show a value to a person on stdout: text as it stands, all else as JSON whose lines are never broken."""
+    if isinstance(value, str):
+        console().print(value, markup=False, soft_wrap=True)
+        return
+    from rich.json import JSON
+
+    plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+    console().print(JSON.from_data(plain, default=_plain), soft_wrap=True)
+
+
 def show_facts(title: str, facts: Mapping[str, Any]) -> None:
     """Show a small panel of named facts on stdout."""
     from rich.panel import Panel

@@ -6,7 +6,7 @@ import typer
 
 from greenroom.cli.arguments import read_object
 from greenroom.cli.connection import AddressOption, WorkspaceOption, connect
-from greenroom.cli.terminal import JsonFlag, console, write_json
+from greenroom.cli.terminal import JsonFlag, console, show_value, write_json
 
 program = typer.Typer(help="List and call the application's tools.", no_args_is_help=True)
 
@@ -49,6 +49,4 @@ def execute(
     if as_json:
         write_json({"tool": tool, "result": result})
     else:
-        from rich.json import JSON
-
-        console().print(result if isinstance(result, str) else JSON.from_data(result))
+        show_value(result)
