@@ -196,6 +196,18 @@ class Called(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     options: dict[str, Json] = {}
 
 
+class Fetched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="fetched"):
+    """Fact: the stored value that a node's input refers to was read, for a node whose input the core must look into.
+
+    The value itself is not repeated here; a replay reads it again by its digest.
+    """
+
+    at: float
+    path: str
+    sha256: str
+    problem: str | None = None
+
+
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="scheduled"):
     """Decision: an attempt may be dispatched. `code` names the body, `work` what kind of body it is."""
 
@@ -264,6 +276,7 @@ Fact: TypeAlias = (
     | Advanced
     | Wrote
     | Called
+    | Fetched
 )
 Decision: TypeAlias = Scheduled | Entered | Asked | Delayed | Completed | RunEnded
 Entry: TypeAlias = Fact | Decision

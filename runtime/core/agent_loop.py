@@ -12,6 +12,7 @@ from greenroom.runtime.core.agent_state import (
     structured_value,
 )
 from greenroom.runtime.core.begin import begin
+from greenroom.runtime.core.fetches import is_awaiting_value
 from greenroom.runtime.core.nodes import CallNode, RefusedNode
 from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.core.visit import describe_call, join
@@ -39,7 +40,7 @@ def decide_agent(run: RunState, node: NodeState, at: float) -> list[Decision]:
     if turn is not None:
         return _fail(node, turn.error, at) if turn.status is StepStatus.FAILED else []
     if number == 0:
-        return [_turn(node, 0, at)]
+        return [] if is_awaiting_value(run, node) else [_turn(node, 0, at)]
     calls = [call for call in frame.calls if call["turn"] == number - 1]
     if calls:
         return _make_calls(run, node, calls, at)

@@ -18,6 +18,7 @@ from greenroom.runtime.contracts.entries import (
     Entered,
     Entry,
     ErrorInfo,
+    Fetched,
     Resumed,
     RunEnded,
     RunStarted,
@@ -70,6 +71,8 @@ def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 
             run.emit("step_output", entry.path, entry.at, entry.data)
         case Called():
             _called(run, entry)
+        case Fetched():
+            _fetched(run, entry)
         case Scheduled():
             _scheduled(run, entry)
         case Entered():
@@ -87,6 +90,18 @@ def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 
             _run_ended(run, entry)
         case _:
             assert_never(entry)
+
+
+def _fetched(run: RunState, entry: Fetched) -> None:
+    node = run.nodes[entry.path]
+    if entry.problem is None:
+        node.input = run.stored[entry.sha256]
+        if node.frame is not None:
+            node.frame.input = node.input
+    else:
+        node.pending = "unreadable"
+        node.error = ErrorInfo(type="StorageError", message=entry.problem, code="storage_error", path=entry.path)
+    run.agenda.append(node)
 
 
 def _lost(run: RunState, entry: AttemptLost) -> None:

@@ -4,6 +4,7 @@ from greenroom.runtime.contracts.entries import Completed, Decision, ErrorInfo, 
 from greenroom.runtime.contracts.plan import BranchNode, ForeachNode, LoopNode, Node, ParallelNode
 from greenroom.runtime.contracts.statuses import StepStatus
 from greenroom.runtime.core.begin import begin
+from greenroom.runtime.core.fetches import is_awaiting_value
 from greenroom.runtime.core.leaves import decide_resumed
 from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.core.visit import join
@@ -113,6 +114,8 @@ def _iterate(run: RunState, node: NodeState, loop: LoopNode, at: float) -> list[
 def decide_foreach(run: RunState, node: NodeState, foreach: ForeachNode, at: float) -> list[Decision]:
     """Keep as many items going as the concurrency allows; end when all have settled."""
     items = node.input
+    if is_awaiting_value(run, node):
+        return []
     if not isinstance(items, list):
         message = f"foreach {node.path!r} needs a list, its input is {_name_of(items)}"
         error = ErrorInfo(type="InvalidInput", message=message, code="invalid_input", path=node.path)

@@ -38,6 +38,8 @@ def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa
         return _callback(run, node, at) if node.frame is not None else []
     if run.is_timed_out is node:
         return fail(node, _run_timeout(node), at)
+    if node.pending == "unreadable":
+        return fail(node, node.error, at)
     if node.pending == "cancel":
         return _cancel(node, at)
     if node.pending == "called":

@@ -162,6 +162,8 @@ class RunState:
         events: Events made since the host last took them.
         dropped: Attempts that must be stopped, since the host last took them.
         answers: Answers to bodies' calls, since the host last took them: (path, attempt, name, answer).
+        needs: Stored values the core must look into, since the host last took them: (path, digest).
+        stored: Values that were read, by digest, until the entry that says so is applied.
         ready: Nodes whose newest attempt shall be dispatched, since the host last took them.
     """
 
@@ -194,6 +196,8 @@ class RunState:
     ready: list[NodeState] = field(default_factory=list)
     frames: list[NodeState] = field(default_factory=list)
     callers: set[str] = field(default_factory=set)
+    needs: list[tuple[str, str]] = field(default_factory=list)
+    stored: dict[str, Json] = field(default_factory=dict)
     charges: list[tuple[str, int, str, Usage]] = field(default_factory=list)
 
     @property

@@ -19,6 +19,7 @@ from greenroom.runtime.contracts.storage import Query, Storage
 from greenroom.runtime.core.advance import replay, start
 from greenroom.runtime.core.state import Check, RunState
 from greenroom.runtime.core.view import heads
+from greenroom.runtime.host.fetching import read_values
 from greenroom.runtime.host.messages import finished_messages
 from greenroom.runtime.host.stream import RunStream
 
@@ -135,7 +136,9 @@ class RunBook:
             raise StorageCorrupt(message, {"run_id": run_id, "bundle": started.bundle})
         if started.thread_id is not None:
             await self.find_end(started.workspace, started.thread_id)
-        state = replay(start(started, bundle, self._check), groups)
+        begun = start(started, bundle, self._check)
+        begun.stored = await read_values(self._storage, groups)
+        state = replay(begun, groups)
         entry = RunEntry(state=state, stream=RunStream(self._incarnation))
         take_leftovers(state)
         heads(state)
@@ -207,3 +210,5 @@ def take_leftovers(state: RunState) -> None:
     state.dropped.clear()
     state.answers.clear()
     state.charges.clear()
+    state.needs.clear()
+    state.stored.clear()

@@ -16,6 +16,7 @@ from greenroom.runtime.contracts.entries import (
     AttemptLost,
     Called,
     Fact,
+    Fetched,
     RunEnded,
     TimerFired,
     Wrote,
@@ -24,8 +25,9 @@ from greenroom.runtime.contracts.errors import RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.events import Event
 from greenroom.runtime.contracts.plan import BundlePlan
 from greenroom.runtime.contracts.ports import Clock, Ids
-from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record, RunHead, Table
+from greenroom.runtime.contracts.records import JournalRow, Record, RunHead, Table
 from greenroom.runtime.contracts.storage import Query, Storage
+from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import (
     Answer,
     AttemptId,
@@ -40,10 +42,13 @@ from greenroom.runtime.contracts.work import (
 from greenroom.runtime.core.advance import advance
 from greenroom.runtime.core.dispatch import pool_of, scope_of, work_item
 from greenroom.runtime.core.ending import answer_of
+from greenroom.runtime.core.fetches import open_fetches
 from greenroom.runtime.core.nodes import work_of
 from greenroom.runtime.core.state import Check, NodeState, RunState
 from greenroom.runtime.core.view import heads
 from greenroom.runtime.host.book import RunBook, RunEntry
+from greenroom.runtime.host.charges import charges_of
+from greenroom.runtime.host.fetching import Fetching
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.timers import TimerWheel
 from greenroom.runtime.telemetry import trace_run
@@ -63,6 +68,7 @@ class Move:
     dropped: list[AttemptId]
     answers: list[tuple[str, int, str, Answer]]
     ended: list[tuple[str, str]]
+    needs: list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -96,6 +102,7 @@ class Engine:
         self.bundles: dict[str, BundlePlan] = {}
         self.book = RunBook(storage, self.bundles, check, incarnation)
         self.wheel = TimerWheel(clock, self._fire)
+        self.fetching = Fetching(storage, self._fetched)
         self.stale_results = 0
         self.failure: StorageError | None = None
         self.on_failure: asyncio.Event = asyncio.Event()
@@ -113,13 +120,13 @@ class Engine:
         batch.rows.extend(heads(run))
         batch.rows.extend(extra)
         if run.charges:
-            batch.rows.extend(_charges(run, at))
+            batch.rows.extend(charges_of(run, at))
             run.charges = []
         if any(isinstance(made, RunEnded) for made in entries):
             batch.rows.extend(self.book.finished_messages(run, at))
         ended = [(run.run_id, fact.path)] if isinstance(fact, AttemptEnded) else []
-        batch.moves.append(Move(entry, run.events, run.ready, run.dropped, run.answers, ended))
-        run.events, run.ready, run.dropped, run.answers = [], [], [], []
+        batch.moves.append(Move(entry, run.events, run.ready, run.dropped, run.answers, ended, run.needs))
+        run.events, run.ready, run.dropped, run.answers, run.needs = [], [], [], [], []
 
     async def commit(self, batch: Batch) -> None:
         """Make a batch durable, then perform and publish it.
@@ -165,6 +172,8 @@ class Engine:
             self._dispatch(run, node)
         for path, number, name, answer in move.answers:
             self.pools.answer(CallAnswer(run_id=run.run_id, path=path, attempt=number, name=name, answer=answer))
+        for path, sha256 in move.needs:
+            self.fetching.begin(run.run_id, path, sha256)
         self.wheel.set((run.run_id,), min(run.timers.values(), default=None))
         if run.status.is_final and not entry.stream.is_ended:
             entry.stream.is_ended = True
@@ -304,6 +313,15 @@ class Engine:
         if batch.rows:
             await self.commit(batch)
 
+    async def _fetched(self, run_id: str, path: str, sha256: str, value: Json, problem: str | None) -> None:
+        entry = await self.book.load(run_id)
+        node = entry.state.nodes.get(path)
+        if node is None or node.is_final:
+            return
+        entry.state.stored[sha256] = value
+        await self.record(entry, Fetched(at=self.clock.now(), path=path, sha256=sha256, problem=problem))
+        entry.state.stored.pop(sha256, None)
+
     async def _fire(self, key: tuple[str, ...]) -> None:
         try:
             entry = await self.book.load(key[0])
@@ -368,25 +386,9 @@ class Engine:
                 self.collect(batch, entry, lost)
         if batch.rows:
             await self.commit(batch)
+        for path, sha256 in open_fetches(run):
+            self.fetching.begin(run.run_id, path, sha256)
         self.wheel.set((run.run_id,), min(run.timers.values(), default=None))
-
-
-def _charges(run: RunState, at: float) -> list[Record]:
-    return [
-        LedgerRow(
-            workspace=run.started.workspace,
-            entry_id=f"charge:{run.run_id}:{path}:{attempt}",
-            at=at,
-            kind="charge",
-            amount_micros=-usage.cost_micros,
-            run_id=run.run_id,
-            path=path,
-            model=model,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-        )
-        for path, attempt, model, usage in run.charges
-    ]
 
 
 def _unavailable(error: StorageError) -> RuntimeUnavailable:

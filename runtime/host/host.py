@@ -139,6 +139,7 @@ class Host:
 
     async def _shut(self, engine: Engine, *, stop_workers: bool) -> None:
         await engine.wheel.stop()
+        await engine.fetching.stop()
         await engine.pools.close(stop_workers=stop_workers)
         try:
             await engine.storage.close()

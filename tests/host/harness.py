@@ -122,11 +122,28 @@ class LocalWorker:
 Turns = Callable[..., Awaitable[Any]]
 
 
+class StoredBlobs:
+    """The store's blobs as a worker in this process reaches them."""
+
+    def __init__(self, harness: "Harness") -> None:
+        self._harness = harness
+
+    async def put(self, sha256: str, data: bytes) -> None:
+        """Store bytes."""
+        await self._harness.storage.put_blob(sha256, data)
+
+    async def get(self, sha256: str) -> bytes:
+        """Return bytes."""
+        data: bytes = await self._harness.storage.get_blob(sha256)
+        return data
+
+
 class LocalSpawner:
     """Makes workers in this process and finds them again."""
 
-    def __init__(self, apps: dict[str, App], turns: Any = None) -> None:
+    def __init__(self, apps: dict[str, App], turns: Any = None, blobs: StoredBlobs | None = None) -> None:
         self.apps = apps
+        self.blobs = blobs
         self.turns = turns
         self.workers: list[LocalWorker] = []
 
@@ -137,7 +154,7 @@ class LocalSpawner:
     async def spawn(self, spec: WorkerSpec) -> WorkerLink:
         """Start one."""
         turns = self.turns if spec.pool == "agents" else None
-        executor = Executor(self.apps[spec.bundle].code, bundles=(spec.bundle,), turns=turns)
+        executor = Executor(self.apps[spec.bundle].code, bundles=(spec.bundle,), turns=turns, blobs=self.blobs)
         worker = LocalWorker(f"worker-{len(self.workers)}", spec, executor)
         self.workers.append(worker)
         return worker
@@ -151,7 +168,7 @@ class Harness:
         self.clock = FakeClock()
         self.ids = CountedIds()
         self.storage: Any = storage or MemoryStorage()
-        self.spawner = LocalSpawner({app.plan.id: app}, turns)
+        self.spawner = LocalSpawner({app.plan.id: app}, turns, StoredBlobs(self))
         self._workers = workers
         self._life = _Life(self.storage, 1)
         self._dying: list[asyncio.Future[None]] = []
