@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from greenroom.runtime.contracts import requests
-from greenroom.runtime.contracts.errors import Fenced, GreenroomError, RuntimeUnavailable, StorageError
+from greenroom.runtime.contracts.errors import ConfigError, Fenced, GreenroomError, RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.ports import Clock, Ids, Spawner
 from greenroom.runtime.contracts.requests import Request
 from greenroom.runtime.contracts.storage import Storage
@@ -88,11 +88,11 @@ class Host:
         while not self._is_closed:
             try:
                 await self._open()
-            except StorageError as error:
+            except (StorageError, ConfigError) as error:
                 log.error("the store cannot be opened: %s", error)  # noqa: TRY400 - the message says it all
                 self._refusal = error
                 self._ready.set()
-                if not error.retryable and self.recoveries == 0:
+                if isinstance(error, ConfigError):
                     return
                 await self._clock.sleep_until(self._clock.now() + wait_s)
                 wait_s = min(MAX_REOPEN_S, wait_s * 2)

@@ -28,7 +28,11 @@ class Reading:
         """Return a run as it stands."""
         entry, prefix = await self._engine.book.resolve(request.run_id, request.workspace)
         await _settled(entry)
-        return run_view(entry.state, prefix)
+        view = run_view(entry.state, prefix)
+        problem = self._engine.pools.problems.get(entry.state.started.bundle)
+        if problem is not None and not entry.state.status.is_final:
+            view["problem"] = problem  # it waits for its code: say so
+        return view
 
     async def wait(self, request: Wait) -> dict[str, Json] | None:
         """Return a run once it is finished or parked; None when the time is over."""

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -113,6 +114,7 @@ def join_ray(config: Config, *, may_start: bool) -> str:
     if ray.is_initialized():
         return str(ray.get_runtime_context().gcs_address)
     refresh_ray_settings()
+    hush_ray()
     running = find_running(config)
     address = config.runtime.address or (running.address if running is not None else None)
     try:
@@ -136,6 +138,19 @@ def join_ray(config: Config, *, may_start: bool) -> str:
         message = f"the Ray cluster at {address} cannot be reached: {str(error).splitlines()[0]}"
         raise RuntimeUnavailable(message, {"address": address or ""}) from None
     return str(ray.get_runtime_context().gcs_address)
+
+
+def hush_ray() -> None:
+    """Keep Ray's own words off stdout: it prints errors of its parts there, where a script writes its result.
+
+    What matters stands in the log files of Ray's session. To be called before Ray is connected.
+    """
+    for name in ("ray", "ray.serve", "ray.data", "ray._private.worker"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with contextlib.suppress(ImportError, AttributeError):  # no public switch: a version without it is only louder
+        from ray._private import worker  # noqa: PLC0415 - importing greenroom must not import ray
+
+        setattr(worker, "_worker_logs_enabled", False)  # noqa: B010 - as above
 
 
 def refresh_ray_settings() -> None:

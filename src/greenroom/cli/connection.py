@@ -27,7 +27,7 @@ def connect(address: str | None = None, workspace: str = DEFAULT_WORKSPACE) -> "
     """
     config, _ = _find(address)
     from greenroom import sync
-    from greenroom.cli.quiet import hush_ray
+    from greenroom.app import hush_ray
     from greenroom.settings import prepare_ray
 
     prepare_ray()

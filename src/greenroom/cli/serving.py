@@ -12,6 +12,7 @@ from greenroom.app import (
     RunningRuntime,
     ensure_runtime,
     find_running,
+    hush_ray,
     join_ray,
     make_client,
     register,
@@ -19,7 +20,6 @@ from greenroom.app import (
     write_run_file,
 )
 from greenroom.cli.failures import CommandFailed
-from greenroom.cli.quiet import hush_ray
 from greenroom.runtime.contracts.errors import ConfigError
 from greenroom.settings import prepare_ray
 
