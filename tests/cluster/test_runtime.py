@@ -56,6 +56,17 @@ async def until_called(context: dict[str, str], path: str, count: int = 1) -> li
     return found
 
 
+async def until_workers(runtime: RuntimeClient, count: int) -> None:
+    """Return once the newest bundle has so many step workers."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            status = await runtime.status()
+            workers = [worker for worker in status["workers"] if worker["pool"] == "steps"]
+            if len([worker for worker in workers if worker["bundle"] == status["bundle"]]) >= count:
+                return
+            await asyncio.sleep(0.1)
+
+
 def let_go(context: dict[str, str]) -> None:
     """Let the bodies that wait go on."""
     Path(context["go"]).touch()
@@ -136,7 +147,8 @@ async def test_a_stream_has_no_gap_across_a_kill(runtime: RuntimeClient, context
 
 
 async def test_items_run_at_the_same_time_on_different_workers(runtime: RuntimeClient, context: dict[str, str]) -> None:
-    """A foreach spreads over the workers of the pool."""
+    """A foreach spreads over the workers of the pool; one that was killed has been replaced."""
+    await until_workers(runtime, 2)
     result = await runtime.workflow("wide").run([1, 2, 3, 4], request_context=context, timeout_s=LIMIT_S)
     assert len(set(result.output)) == 2
 
