@@ -16,13 +16,14 @@ async def _direct(client: openai.AsyncOpenAI) -> float:
     stream = await client.chat.completions.create(
         model="writer", messages=[{"role": "user", "content": PROMPT}], stream=True
     )
+    elapsed: float | None = None
     async for chunk in stream:
-        if chunk.choices and chunk.choices[0].delta.content:
+        if elapsed is None and chunk.choices and chunk.choices[0].delta.content:
             elapsed = time.perf_counter() - begin
-            await stream.close()
-            return elapsed
-    message = "the model said nothing"
-    raise RuntimeError(message)
+    if elapsed is None:
+        message = "the model said nothing"
+        raise RuntimeError(message)
+    return elapsed
 
 
 async def _through(runtime: RuntimeClient) -> float:
