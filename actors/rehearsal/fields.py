@@ -154,7 +154,12 @@ def _body(spot: Spot, conversation: Conversation) -> str:
         return f"{MARK}: no material was given about {conversation.topic}."
     start = (spot.offset or 0) % len(conversation.evidence)
     number = 1 if spot.offset is not None else MAX_BODY_SENTENCES
-    return " ".join(one_line(item.text) for item in conversation.evidence[start : start + number])
+    chosen: list[str] = []
+    for text in (one_line(item.text) for item in conversation.evidence[start:]):
+        # A summary and the sentence it was made of are both evidence: one of them is enough.
+        if len(chosen) < number and not any(text in other or other in text for other in chosen):
+            chosen.append(text)
+    return " ".join(chosen)
 
 
 def _source(spot: Spot, conversation: Conversation) -> str:

@@ -5,6 +5,9 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
+from greenroom.actors.rehearsal.brain import think
+from greenroom.actors.rehearsal.request import ChatRequest
+
 HITS = [
     {
         "source": "httpx",
@@ -89,3 +92,20 @@ async def test_a_terse_system_prompt_gives_fewer_quotations(client: AsyncOpenAI)
     usual = await client.chat.completions.create(model="rehearsal", messages=messages[1:])
     counts = [(reply.choices[0].message.content or "").count("\n- ") for reply in (terse, usual)]
     assert counts == [2, 4]
+
+
+def test_a_summary_does_not_say_a_sentence_twice() -> None:
+    """A text and the sentence it was made of are both there to quote; one of them is enough."""
+    sentence = "Tea is brewed with water below the boiling point."
+    finding = {"summary": f"{sentence} Coffee needs it hotter.", "quotes": [{"text": sentence, "source": "tea"}]}
+    schema = {"type": "object", "properties": {"summary": {"type": "string"}}, "required": ["summary"]}
+    request = ChatRequest.model_validate(
+        {
+            "model": "rehearsal",
+            "messages": [
+                {"role": "user", "content": f"Sum up how tea is brewed.\n\nFindings:\n{json.dumps([finding])}"}
+            ],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+        }
+    )
+    assert json.loads(think(request).text or "")["summary"].count(sentence) == 1
