@@ -1,8 +1,9 @@
 """The configuration: one frozen model, built at the edge and passed down. Nothing here reads a file or a variable."""
 
+import ipaddress
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class _Section(BaseModel):
@@ -35,16 +36,30 @@ class ServeSection(_Section):
     """The HTTP side.
 
     Attributes:
-        host: Address to listen at; anything but the loopback needs authentication.
+        host: Address to listen at; only the loopback, as there is no authentication yet.
+        auth: Who may call: nobody is asked, and so only this machine can.
         max_body_bytes: Longest request body.
     """
 
     host: str = "127.0.0.1"
     port: int = Field(default=8800, ge=0, le=65535)
     replicas: int = Field(default=1, ge=1)
-    auth: Literal["none", "keys", "jwt"] = "none"
+    auth: Literal["none"] = "none"
     cors: list[str] = []
     max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+
+    @field_validator("host")
+    @classmethod
+    def _is_loopback(cls, host: str) -> str:
+        """Refuse an address that others can reach: this version asks nobody who they are."""
+        try:
+            is_ours = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            is_ours = False
+        if not is_ours:
+            message = f"{host!r} can be reached from outside, and HTTP has no authentication yet; use 127.0.0.1"
+            raise ValueError(message)
+        return host
 
 
 class RuntimeSection(_Section):
@@ -58,6 +73,8 @@ class RuntimeSection(_Section):
         object_store_bytes: Shared memory of a local cluster.
         ray_temp_dir: Where a local cluster keeps its sockets and logs; a short path.
         address: A Ray cluster to join instead of starting one.
+        secret_keys: Keys of the request context that are never stored; bodies get them while the run is in memory,
+            and again when a resume brings them.
     """
 
     step_workers: int = Field(default=2, ge=1)
@@ -67,20 +84,7 @@ class RuntimeSection(_Section):
     object_store_bytes: int = Field(default=200 * 1024 * 1024, ge=80 * 1024 * 1024)
     ray_temp_dir: str | None = None
     address: str | None = None
-
-
-class TelemetrySection(_Section):
-    """Tracing."""
-
-    otlp_endpoint: str | None = None
-    sampling: float = Field(default=1.0, ge=0.0, le=1.0)
-
-
-class RetentionSection(_Section):
-    """How long rows are kept, in days; None is for ever."""
-
-    events_days: float | None = None
-    spans_days: float | None = None
+    secret_keys: list[str] = []
 
 
 class Config(_Section):
@@ -99,5 +103,3 @@ class Config(_Section):
     models: dict[str, ModelProvider] = {}
     serve: ServeSection = ServeSection()
     runtime: RuntimeSection = RuntimeSection()
-    telemetry: TelemetrySection = TelemetrySection()
-    retention: RetentionSection = RetentionSection()

@@ -115,7 +115,7 @@ def _full_scope(run: RunState, owner: NodeState) -> Scope:
         trace_id=started.trace_id,
         input=frame.input,
         state=dict(frame.state),
-        request_context=dict(run.request_context),
+        request_context={**run.request_context, **run.secrets},
         outputs=_outputs(owner),
     )
 

@@ -162,6 +162,7 @@ class RunState:
         events: Events made since the host last took them.
         dropped: Attempts that must be stopped, since the host last took them.
         answers: Answers to bodies' calls, since the host last took them: (path, attempt, name, answer).
+        secrets: What the caller gave under keys that are never stored: here until the run leaves memory.
         needs: Stored values the core must look into, since the host last took them: (path, digest).
         stored: Values that were read, by digest, until the entry that says so is applied.
         ready: Nodes whose newest attempt shall be dispatched, since the host last took them.
@@ -179,6 +180,7 @@ class RunState:
     signal_keys: set[str] = field(default_factory=set)
     waiters: dict[str, list[str]] = field(default_factory=dict)
     request_context: dict[str, Json] = field(default_factory=dict)
+    secrets: dict[str, Json] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     error: ErrorInfo | None = None
     reason: str = ""

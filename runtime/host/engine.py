@@ -7,7 +7,6 @@ they are durable is anything dispatched, answered or published. Runs on one even
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -30,7 +29,6 @@ from greenroom.runtime.contracts.storage import Query, Storage
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import (
     Answer,
-    AttemptId,
     Began,
     Call,
     CallAnswer,
@@ -46,37 +44,18 @@ from greenroom.runtime.core.fetches import open_fetches
 from greenroom.runtime.core.nodes import work_of
 from greenroom.runtime.core.state import Check, NodeState, RunState
 from greenroom.runtime.core.view import heads
+from greenroom.runtime.host.batch import Batch, Move
 from greenroom.runtime.host.book import RunBook, RunEntry
 from greenroom.runtime.host.charges import charges_of
 from greenroom.runtime.host.fetching import Fetching
 from greenroom.runtime.host.pools import Pools
+from greenroom.runtime.host.secret_keys import SecretKeys
 from greenroom.runtime.host.timers import TimerWheel
 from greenroom.runtime.telemetry import trace_run
 
 log = logging.getLogger("greenroom.engine")
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-@dataclass(slots=True)
-class Move:
-    """What one commit of one run is to do when it is durable."""
-
-    entry: RunEntry
-    events: list[Event]
-    ready: list[NodeState]
-    dropped: list[AttemptId]
-    answers: list[tuple[str, int, str, Answer]]
-    ended: list[tuple[str, str]]
-    needs: list[tuple[str, str]]
-
-
-@dataclass(slots=True)
-class Batch:
-    """Commits that become durable together."""
-
-    rows: list[Record] = field(default_factory=list)
-    moves: list[Move] = field(default_factory=list)
 
 
 class Engine:
@@ -89,10 +68,19 @@ class Engine:
         ids: Fresh ids.
         check: Checks JSON Schemas.
         incarnation: Names this life of the runtime, for the cursors of readers.
+        secrets: Tells what of a request context is never stored.
     """
 
     def __init__(
-        self, storage: Storage, pools: Pools, *, clock: Clock, ids: Ids, check: Check, incarnation: str
+        self,
+        storage: Storage,
+        pools: Pools,
+        *,
+        clock: Clock,
+        ids: Ids,
+        check: Check,
+        incarnation: str,
+        secrets: SecretKeys,
     ) -> None:
         self.storage = storage
         self.pools = pools
@@ -107,6 +95,7 @@ class Engine:
         self.failure: StorageError | None = None
         self.on_failure: asyncio.Event = asyncio.Event()
         self._recovered = asyncio.Event()
+        self.secrets = secrets
         self.checks: dict[tuple[str, str], asyncio.Future[Finished]] = {}
 
     def collect(self, batch: Batch, entry: RunEntry, fact: Fact, extra: Sequence[Record] = ()) -> None:

@@ -22,6 +22,7 @@ from greenroom.runtime.host.catalog import Catalog
 from greenroom.runtime.host.engine import Engine
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.reading import Reading
+from greenroom.runtime.host.secret_keys import SecretKeys
 from greenroom.runtime.host.starting import Starter
 from greenroom.runtime.host.steering import Steering
 
@@ -48,6 +49,7 @@ class Host:
         pool_sizes: Workers per pool, `default` for those not named.
         models: Providers by name, for agents.
         max_threads: Synchronous bodies at once, per worker.
+        secret_keys: Keys of the request context that are never stored.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Host:
         pool_sizes: dict[str, int] | None = None,
         models: dict[str, Json] | None = None,
         max_threads: int = 16,
+        secret_keys: frozenset[str] = frozenset(),
     ) -> None:
         self._open_storage = open_storage
         self._spawner = spawner
@@ -70,6 +73,7 @@ class Host:
         self._pool_sizes = pool_sizes or {"default": 2}
         self._models = models or {}
         self._max_threads = max_threads
+        self._secret_keys = secret_keys
         self._engine: Engine | None = None
         self._ready = asyncio.Event()
         self._refusal: GreenroomError | None = None
@@ -85,6 +89,7 @@ class Host:
     async def _keep(self) -> None:
         """Open, and open again whenever the store fails; stop for good when another runtime took over."""
         wait_s = REOPEN_S
+        is_again = False
         while not self._is_closed:
             try:
                 await self._open()
@@ -98,7 +103,8 @@ class Host:
                 wait_s = min(MAX_REOPEN_S, wait_s * 2)
                 continue
             wait_s = REOPEN_S
-            self.recoveries += 1
+            self.recoveries += is_again
+            is_again = True
             self._refusal = None
             self._ready.set()
             assert self._engine is not None  # noqa: S101 - _open made it
@@ -117,7 +123,13 @@ class Host:
             self._spawner, self._clock, sizes=self._pool_sizes, models=self._models, max_threads=self._max_threads
         )
         engine = Engine(
-            storage, pools, clock=self._clock, ids=self._ids, check=self._check, incarnation=secrets.token_hex(4)
+            storage,
+            pools,
+            clock=self._clock,
+            ids=self._ids,
+            check=self._check,
+            incarnation=secrets.token_hex(4),
+            secrets=SecretKeys(self._secret_keys),
         )
         catalog = Catalog(engine)
         try:

@@ -15,8 +15,9 @@ from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import Finished, Scope, WorkItem
 from greenroom.runtime.core.advance import start
+from greenroom.runtime.host.batch import Batch
 from greenroom.runtime.host.catalog import Catalog, Plan
-from greenroom.runtime.host.engine import Batch, Engine
+from greenroom.runtime.host.engine import Engine
 
 CHECK_TIMEOUT_S = 30.0
 
@@ -160,7 +161,7 @@ class Starter:
             bundle=bundle,
             input=value,
             state=state,
-            request_context=request.request_context,
+            request_context=engine.secrets.public(request.request_context),
             resource_id=request.resource_id,
             key=request.key,
             trace_id=request.trace_id or engine.ids.trace_id(),
@@ -170,6 +171,7 @@ class Starter:
             single_step=request.single_step,
         )
         entry = engine.book.add(start(started, engine.bundles[bundle], engine.check))
+        entry.state.secrets.update(engine.secrets.secret(request.request_context))
         extra: list[Record] = []
         if request.key is not None:
             extra.append(

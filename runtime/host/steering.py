@@ -20,9 +20,10 @@ from greenroom.runtime.core.agent_state import call_of
 from greenroom.runtime.core.plans import signal_nodes
 from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.core.view import child_status
+from greenroom.runtime.host.batch import Batch
 from greenroom.runtime.host.book import RunEntry
 from greenroom.runtime.host.catalog import Catalog
-from greenroom.runtime.host.engine import Batch, Engine
+from greenroom.runtime.host.engine import Engine
 from greenroom.runtime.host.starting import Starter
 
 
@@ -58,8 +59,9 @@ class Steering:
                 path=node.path,
                 data=value,
                 key=request.key,
-                request_context=request.request_context,
+                request_context=self._engine.secrets.public(request.request_context),
             )
+            run.secrets.update(self._engine.secrets.secret(request.request_context))
             self._engine.collect(batch, entry, resumed)
         await self._engine.commit(batch)
         return {"run_id": request.run_id, "resumed": [node.path for node in nodes], "status": run.status.value}

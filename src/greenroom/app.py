@@ -51,6 +51,7 @@ def compose(config_json: str) -> "Host":
         pool_sizes={"steps": config.runtime.step_workers, "agents": config.runtime.agent_workers, "default": 1},
         models={name: provider.model_dump(exclude_none=True) for name, provider in config.models.items()},
         max_threads=config.runtime.max_threads,
+        secret_keys=frozenset(config.runtime.secret_keys),
     )
 
 

@@ -163,8 +163,17 @@ class LocalSpawner:
 class Harness:
     """A runtime that can be crashed and started again on the same store and workers."""
 
-    def __init__(self, app: App, *, storage: Storage | None = None, turns: Any = None, workers: int = 2) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        storage: Storage | None = None,
+        turns: Any = None,
+        workers: int = 2,
+        secret_keys: frozenset[str] = frozenset(),
+    ) -> None:
         self.app = app
+        self._secret_keys = secret_keys
         self.clock = FakeClock()
         self.ids = CountedIds()
         self.storage: Any = storage or MemoryStorage()
@@ -188,6 +197,7 @@ class Harness:
             ids=self.ids,
             check=json_schema.check,
             pool_sizes={"default": self._workers},
+            secret_keys=self._secret_keys,
         )
 
     def _client(self) -> RuntimeClient:

@@ -1,0 +1,30 @@
+"""What is committed together, and what each commit does once it is durable."""
+
+from dataclasses import dataclass, field
+
+from greenroom.runtime.contracts.events import Event
+from greenroom.runtime.contracts.records import Record
+from greenroom.runtime.contracts.work import Answer, AttemptId
+from greenroom.runtime.core.state import NodeState
+from greenroom.runtime.host.book import RunEntry
+
+
+@dataclass(slots=True)
+class Move:
+    """What one commit of one run is to do when it is durable."""
+
+    entry: RunEntry
+    events: list[Event]
+    ready: list[NodeState]
+    dropped: list[AttemptId]
+    answers: list[tuple[str, int, str, Answer]]
+    ended: list[tuple[str, str]]
+    needs: list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Commits that become durable together."""
+
+    rows: list[Record] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
