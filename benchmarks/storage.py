@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from greenroom.runtime.contracts.records import JournalRow, Record, RunHead
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.store import FileStorage
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.store import ParquetStorage
 
 ROUNDS = 5
 ROUND_S = 1.0
@@ -54,7 +54,7 @@ def step(run: int, group: int) -> list[Record]:
     return [JournalRow(workspace="default", run_id=run_id, group=group, at=at, body=body), head]
 
 
-async def one_round(storage: FileStorage, concurrent: int, number: int) -> Figures:
+async def one_round(storage: ParquetStorage, concurrent: int, number: int) -> Figures:
     """Append from so many runs at once, each after its last append was answered."""
     stop = time.perf_counter() + ROUND_S
     waits: list[float] = []
@@ -111,7 +111,7 @@ def percentile(values: list[float], share: float) -> float:
 
 async def measure(folder: Path) -> None:
     """Print the table."""
-    storage = await FileStorage.open(folder / "store", FileOptions(flush_age_s=1.0))
+    storage = await ParquetStorage.open(folder / "store", StoreOptions(flush_age_s=1.0))
     rounds: dict[int, list[Figures]] = {concurrent: [] for concurrent in CONCURRENT}
     bare: list[float] = []
     number = 0
@@ -131,7 +131,7 @@ async def measure(folder: Path) -> None:
     await storage.close()
     print(f"close with flush: {time.perf_counter() - start:.2f} s")
     start = time.perf_counter()
-    storage = await FileStorage.open(folder / "store")
+    storage = await ParquetStorage.open(folder / "store")
     print(f"open: {(time.perf_counter() - start) * 1e3:.1f} ms")
     print(", ".join(f"{name} {value:.0f}" for name, value in counters.items()))
     await storage.close()

@@ -6,9 +6,9 @@ Blobs are written once and named by their digest, so this needs no lock and no f
 import asyncio
 
 from greenroom.storage import blob
-from greenroom.storage.file.blobs import FileBlobs
-from greenroom.storage.file.ops import OsFiles
+from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.open import path_of
+from greenroom.storage.parquet.blobs import FileBlobs
 
 
 class MemoryBlobs:

@@ -24,9 +24,9 @@ async def open_storage(url: str) -> Storage:
     if url == "memory://":
         return MemoryStorage()
     # pyarrow is slow to import, and the memory store does without.
-    from greenroom.storage.file.store import FileStorage  # noqa: PLC0415
+    from greenroom.storage.parquet.store import ParquetStorage  # noqa: PLC0415
 
-    return await FileStorage.open(path_of(url))
+    return await ParquetStorage.open(path_of(url))
 
 
 def path_of(url: str) -> Path:

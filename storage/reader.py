@@ -10,11 +10,11 @@ from typing import Any, Final
 from greenroom.runtime.contracts.errors import ConfigError, StorageError
 from greenroom.runtime.contracts.records import RECORD_TYPES, Table
 from greenroom.storage.field import FieldKind, fields_of, key_names
-from greenroom.storage.file import manifest as manifests
-from greenroom.storage.file.failure import storage_error
-from greenroom.storage.file.manifest import Manifest
-from greenroom.storage.file.ops import OsFiles
+from greenroom.storage.objects.failure import storage_error
+from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.open import path_of
+from greenroom.storage.parquet import manifest as manifests
+from greenroom.storage.parquet.manifest import Manifest
 
 _TRIES: Final = 5
 _SQL_TYPES: Final = {

@@ -106,7 +106,7 @@ def test_a_store_that_cannot_be_is_told_before_anything_is_started(
 
 def test_a_store_in_use_is_told_before_anything_is_started(shell: Shell, project: Path) -> None:
     """Two runtimes never share a store: the message names the process that has it."""
-    from greenroom.storage.file.lock import StoreLock
+    from greenroom.storage.parquet.lock import StoreLock
 
     (project / "store").mkdir()
     lock = StoreLock.acquire(project / "store")

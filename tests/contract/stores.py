@@ -6,11 +6,11 @@ from typing import Protocol
 
 from greenroom.runtime.contracts.records import Record, Table
 from greenroom.runtime.contracts.storage import Query, Storage
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.store import FileStorage
 from greenroom.storage.memory import MemoryStorage
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.store import ParquetStorage
 
-SMALL = FileOptions(segment_bytes=64 * 1024, max_parts=3, reader_grace_s=0.0, flush_age_s=3600.0)
+SMALL = StoreOptions(segment_bytes=64 * 1024, max_parts=3, reader_grace_s=0.0, flush_age_s=3600.0)
 """Limits at which a few records make segments roll and parts merge."""
 
 
@@ -37,7 +37,7 @@ class FileStore:
         self.root = root
 
     async def open(self) -> Storage:
-        return await FileStorage.open(self.root, SMALL)
+        return await ParquetStorage.open(self.root, SMALL)
 
     async def reopen(self, storage: Storage) -> Storage:
         await storage.close()

@@ -9,18 +9,18 @@ import os
 import sys
 from pathlib import Path
 
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.store import FileStorage
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal
 from tests.fault.failing_files import DyingFiles
 
-OPTIONS = FileOptions(segment_bytes=4096, max_parts=1, reader_grace_s=0.0, flush_age_s=3600.0, kept_manifests=2)
+OPTIONS = StoreOptions(segment_bytes=4096, max_parts=1, reader_grace_s=0.0, flush_age_s=3600.0, kept_manifests=2)
 APPENDS = 7
 
 
 async def work(root: Path, files: DyingFiles, said: int) -> None:
     """Append, roll, flush and merge."""
-    storage = await FileStorage.open(root, OPTIONS, files)
+    storage = await ParquetStorage.open(root, OPTIONS, files)
     for number in range(APPENDS):
         run = f"{os.getpid()}-{number}"
         await storage.append([head(run), head("r", groups=number), journal(run, 1, body=b"x" * 600), journal(run, 2)])

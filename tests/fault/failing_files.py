@@ -6,7 +6,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from greenroom.storage.file.ops import OsFiles
+from greenroom.storage.objects.ops import OsFiles
 
 
 class DyingFiles(OsFiles):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from greenroom.runtime.contracts.records import JournalRow, Table
-from greenroom.storage.file.store import FileStorage
+from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.stores import rows
 from tests.fault.crash_server import APPENDS, OPTIONS
 
@@ -63,7 +63,7 @@ async def test_a_death_at_any_file_operation_loses_no_acknowledged_append(server
 
 async def _check(root: Path, acknowledged: set[str]) -> None:
     """Every acknowledged append is there, every append is there whole or not at all, and the store goes on."""
-    storage = await FileStorage.open(root, OPTIONS)
+    storage = await ParquetStorage.open(root, OPTIONS)
     heads = {row.row_key[0] for row in await rows(storage, Table.RUNS)} - {"r"}
     groups: dict[str, list[int]] = {}
     for row in await rows(storage, Table.JOURNAL):

@@ -8,14 +8,14 @@ import pytest
 
 from greenroom.runtime.contracts.errors import StorageCorrupt
 from greenroom.runtime.contracts.records import Record, Table
-from greenroom.storage.file import frame
-from greenroom.storage.file.ops import OsFiles
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.store import FileStorage
+from greenroom.storage.journal import frame
+from greenroom.storage.objects.ops import OsFiles
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal, message
 from tests.contract.stores import rows
 
-OPTIONS = FileOptions(segment_bytes=8192, flush_age_s=3600.0, max_parts=100)
+OPTIONS = StoreOptions(segment_bytes=8192, flush_age_s=3600.0, max_parts=100)
 
 
 class NeverFlushed(OsFiles):
@@ -27,7 +27,7 @@ class NeverFlushed(OsFiles):
 
 async def _journal_only(root: Path, appends: int) -> list[Record]:
     """Leave a store with this many frames in its journal, and return the records."""
-    storage = await FileStorage.open(root, OPTIONS, NeverFlushed())
+    storage = await ParquetStorage.open(root, OPTIONS, NeverFlushed())
     written: list[Record] = [journal("r", number, body=b"%d" % number * 9) for number in range(appends)]
     for record in written:
         await storage.append([record])
@@ -37,7 +37,7 @@ async def _journal_only(root: Path, appends: int) -> list[Record]:
 
 async def _flushed(root: Path) -> None:
     """Leave a store with parts of several row groups and nothing in its journal."""
-    storage = await FileStorage.open(root, OPTIONS)
+    storage = await ParquetStorage.open(root, OPTIONS)
     await storage.append([head(f"r{number:04d}", at=float(number)) for number in range(2100)])
     await storage.append([journal(f"r{number % 7}", number, body=b"%d" % number) for number in range(1200)])
     await storage.append([message("t", number, content=f"text {number}") for number in range(40)])
@@ -45,7 +45,7 @@ async def _flushed(root: Path) -> None:
 
 
 async def _everything(root: Path) -> dict[Table, list[Record]]:
-    storage = await FileStorage.open(root, OPTIONS)
+    storage = await ParquetStorage.open(root, OPTIONS)
     try:
         return {table: await rows(storage, table) for table in Table}
     finally:
@@ -78,7 +78,7 @@ async def test_a_tail_torn_at_any_length_is_cut_and_set_aside(tmp_path: Path) ->
         torn = data[: start + length]
         ending = b"" if length % 3 == 0 else bytes(50) if length % 3 == 1 else bytes(len(data) - len(torn))
         (root / "wal" / segment.name).write_bytes(torn + ending)
-        storage = await FileStorage.open(root, OPTIONS)
+        storage = await ParquetStorage.open(root, OPTIONS)
         assert await rows(storage, Table.JOURNAL) == written[:-1]
         assert await storage.append([written[-1]]) == 4
         assert await rows(storage, Table.JOURNAL) == written
@@ -102,7 +102,7 @@ async def test_a_flipped_bit_before_the_last_frame_is_an_error(tmp_path: Path) -
         shutil.copytree(tmp_path / "whole", root)
         (root / "wal" / segment.name).write_bytes(_flip(data, offset, chance.randrange(8)))
         with pytest.raises(StorageCorrupt) as caught:
-            await FileStorage.open(root, OPTIONS)
+            await ParquetStorage.open(root, OPTIONS)
         assert caught.value.facts["file"].endswith(segment.name)
         begin, end = next(span for span in frames if span[0] <= offset < span[1])
         assert begin <= caught.value.facts["offset"] <= end
@@ -119,13 +119,13 @@ async def test_a_missing_segment_or_frame_is_an_error(tmp_path: Path) -> None:
         shutil.copytree(tmp_path / "whole", root)
         (root / "wal" / segment.name).unlink()
         with pytest.raises(StorageCorrupt, match=r"should follow|missing"):
-            await FileStorage.open(root, OPTIONS)
+            await ParquetStorage.open(root, OPTIONS)
         shutil.copy(segment, root / "wal" / segment.name)
         data = segment.read_bytes()
         last = _frames(data)[-1]
         (root / "wal" / segment.name).write_bytes(data[: last[0]] + bytes(len(data) - last[0]))
         with pytest.raises(StorageCorrupt, match="should follow"):
-            await FileStorage.open(root, OPTIONS)
+            await ParquetStorage.open(root, OPTIONS)
         shutil.rmtree(root)
 
 
@@ -140,7 +140,7 @@ async def test_a_flipped_bit_in_the_manifest_or_identity_is_an_error(tmp_path: P
             offset = chance.randrange(len(data))
             path.write_bytes(_flip(data, offset, chance.randrange(8)))
             with pytest.raises(StorageCorrupt, match="damaged") as caught:
-                await FileStorage.open(root, OPTIONS)
+                await ParquetStorage.open(root, OPTIONS)
             assert caught.value.facts["file"] == str(path)
         path.write_bytes(data)
     await _everything(root)
@@ -177,10 +177,10 @@ async def test_a_part_that_is_gone_or_short_is_an_error_at_open(tmp_path: Path) 
     data = part.read_bytes()
     part.write_bytes(data[:-1])
     with pytest.raises(StorageCorrupt, match="bytes"):
-        await FileStorage.open(root, OPTIONS)
+        await ParquetStorage.open(root, OPTIONS)
     part.unlink()
     with pytest.raises(StorageCorrupt, match=part.name):
-        await FileStorage.open(root, OPTIONS)
+        await ParquetStorage.open(root, OPTIONS)
 
 
 async def test_a_store_without_its_manifests_is_an_error(tmp_path: Path) -> None:
@@ -189,13 +189,13 @@ async def test_a_store_without_its_manifests_is_an_error(tmp_path: Path) -> None
     await _flushed(root)
     shutil.rmtree(root / "manifest")
     with pytest.raises(StorageCorrupt, match="no manifest"):
-        await FileStorage.open(root, OPTIONS)
+        await ParquetStorage.open(root, OPTIONS)
 
 
 async def test_a_damaged_blob_is_an_error(tmp_path: Path) -> None:
     """A blob's name is its digest, which is checked at every read."""
     name = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0"
-    storage = await FileStorage.open(tmp_path, OPTIONS)
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
     await storage.put_blob(name, b"aaa")
     (tmp_path / "blobs" / "98" / name).write_bytes(b"aab")
     with pytest.raises(StorageCorrupt, match=name):

@@ -7,20 +7,20 @@ import pytest
 
 from greenroom.runtime.contracts.errors import StorageError, StorageFull
 from greenroom.runtime.contracts.records import Table
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.store import FileStorage
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal
 from tests.contract.stores import rows
 from tests.fault.failing_files import BrokenSync, FullDisk, ShortWrites
 
-OPTIONS = FileOptions(segment_bytes=4096, flush_age_s=3600.0)
+OPTIONS = StoreOptions(segment_bytes=4096, flush_age_s=3600.0)
 
 
 @pytest.mark.parametrize("half_written", [False, True])
 async def test_a_full_disk_refuses_appends_until_there_is_space(tmp_path: Path, half_written: bool) -> None:
     """StorageFull keeps nothing of the append; what was acknowledged stays; the same store then goes on."""
     disk = FullDisk()
-    storage = await FileStorage.open(tmp_path, OPTIONS, disk)
+    storage = await ParquetStorage.open(tmp_path, OPTIONS, disk)
     kept = [journal("r", 1, body=b"x" * 900)]
     await storage.append(kept)
     disk.half_written, disk.is_full = half_written, not half_written
@@ -35,7 +35,7 @@ async def test_a_full_disk_refuses_appends_until_there_is_space(tmp_path: Path, 
     assert await rows(storage, Table.JOURNAL) == kept
     disk.is_full = True  # the close cannot flush, so the next open reads the journal
     await storage.close()
-    storage = await FileStorage.open(tmp_path, OPTIONS)
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
     assert await rows(storage, Table.JOURNAL) == kept
     assert await rows(storage, Table.RUNS) == []
     await storage.close()
@@ -44,7 +44,7 @@ async def test_a_full_disk_refuses_appends_until_there_is_space(tmp_path: Path, 
 async def test_a_flush_without_space_loses_nothing_and_succeeds_later(tmp_path: Path) -> None:
     """The records stay in the journal and in memory, and are flushed once there is space."""
     disk = FullDisk()
-    storage = await FileStorage.open(tmp_path, OPTIONS, disk)
+    storage = await ParquetStorage.open(tmp_path, OPTIONS, disk)
     await storage.append([head("r1"), journal("r1", 1)])
     disk.is_full = True
     with pytest.raises(StorageFull):
@@ -63,7 +63,7 @@ async def test_a_flush_without_space_loses_nothing_and_succeeds_later(tmp_path: 
 async def test_a_blob_without_space_is_refused(tmp_path: Path) -> None:
     """StorageFull, and no half blob under the name."""
     disk = FullDisk()
-    storage = await FileStorage.open(tmp_path, OPTIONS, disk)
+    storage = await ParquetStorage.open(tmp_path, OPTIONS, disk)
     disk.is_full = True
     name = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0"
     with pytest.raises(StorageFull):
@@ -77,7 +77,7 @@ async def test_a_blob_without_space_is_refused(tmp_path: Path) -> None:
 async def test_a_failed_sync_stops_the_store_for_good(tmp_path: Path) -> None:
     """The system says all is well at the second try; the store does not believe it. Acknowledged records are kept."""
     disk = BrokenSync()
-    storage = await FileStorage.open(tmp_path, OPTIONS, disk)
+    storage = await ParquetStorage.open(tmp_path, OPTIONS, disk)
     await storage.append([head("r1")])
     disk.fails_next = True
     waiting = [asyncio.ensure_future(storage.append([head(f"lost{number}")])) for number in range(3)]
@@ -92,27 +92,27 @@ async def test_a_failed_sync_stops_the_store_for_good(tmp_path: Path) -> None:
     assert health.error is not None
     assert await storage.get(Table.RUNS, ("r1",)) == head("r1")
     await storage.close()
-    storage = await FileStorage.open(tmp_path, OPTIONS)
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
     assert await storage.get(Table.RUNS, ("r1",)) == head("r1")
     await storage.close()
 
 
 async def test_short_writes_are_completed(tmp_path: Path) -> None:
     """A system that writes a few bytes at a time still gets whole files."""
-    storage = await FileStorage.open(tmp_path, OPTIONS, ShortWrites())
+    storage = await ParquetStorage.open(tmp_path, OPTIONS, ShortWrites())
     written = [journal("r", number, body=bytes([number]) * 500) for number in range(1, 9)]
     for record in written:
         await storage.append([record])
     await storage.flush()
     await storage.close()
-    storage = await FileStorage.open(tmp_path, OPTIONS)
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
     assert await rows(storage, Table.JOURNAL) == written
     await storage.close()
 
 
 async def test_appends_wait_while_too_much_is_on_its_way(tmp_path: Path) -> None:
     """With a bound of a few bytes all appends still get through, one after the other and in their order."""
-    storage = await FileStorage.open(tmp_path, FileOptions(queue_bytes=100, flush_age_s=3600.0))
+    storage = await ParquetStorage.open(tmp_path, StoreOptions(queue_bytes=100, flush_age_s=3600.0))
     tasks = [asyncio.create_task(storage.append([journal("r", number, body=b"x" * 200)])) for number in range(60)]
     await asyncio.sleep(0)
     tasks[10].cancel()

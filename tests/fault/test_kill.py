@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from greenroom.runtime.contracts.records import JournalRow, RunHead, Table
-from greenroom.storage.file.store import FileStorage
+from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.stores import rows
 from tests.fault.writer import OPTIONS
 
@@ -44,7 +44,7 @@ def _write_and_kill(root: Path, first: int, after_s: float) -> set[int]:
 
 async def _whole_appends(root: Path) -> set[int]:
     """Return the appends that are there, after making sure that none is there in part."""
-    storage = await FileStorage.open(root, OPTIONS)
+    storage = await ParquetStorage.open(root, OPTIONS)
     heads = {row.run_id for row in await rows(storage, Table.RUNS) if isinstance(row, RunHead)}
     groups: dict[str, list[int]] = {}
     for row in await rows(storage, Table.JOURNAL):

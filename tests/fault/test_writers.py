@@ -10,15 +10,15 @@ import pytest
 
 from greenroom.runtime.contracts.errors import ConfigError, Fenced, StorageError
 from greenroom.runtime.contracts.records import Table
-from greenroom.storage.file import checked_json
-from greenroom.storage.file.epoch import Epoch
-from greenroom.storage.file.identity import StoreIdentity
-from greenroom.storage.file.lock import StoreLock
-from greenroom.storage.file.ops import OsFiles
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.store import FileStorage
+from greenroom.storage.journal.epoch import Epoch
 from greenroom.storage.memory import MemoryStorage
+from greenroom.storage.objects import checked_json
+from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.open import open_storage
+from greenroom.storage.parquet.identity import StoreIdentity
+from greenroom.storage.parquet.lock import StoreLock
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.store import ParquetStorage
 from greenroom.storage.reader import sql
 from tests.contract.records import head, journal
 from tests.contract.stores import SMALL, rows
@@ -26,19 +26,19 @@ from tests.contract.stores import SMALL, rows
 
 async def test_a_second_writer_on_this_host_is_refused(tmp_path: Path) -> None:
     """The message says which process has the store and what to do; a close lets the next one in."""
-    storage = await FileStorage.open(tmp_path)
+    storage = await ParquetStorage.open(tmp_path)
     with pytest.raises(StorageError, match=rf"already open by process {os.getpid()} on .*greenroom down"):
-        await FileStorage.open(tmp_path)
+        await ParquetStorage.open(tmp_path)
     await storage.append([head("r1")])
     await storage.close()
-    storage = await FileStorage.open(tmp_path)
+    storage = await ParquetStorage.open(tmp_path)
     assert await storage.get(Table.RUNS, ("r1",)) == head("r1")
     await storage.close()
 
 
 async def test_a_writer_that_was_replaced_is_fenced_for_ever(tmp_path: Path) -> None:
     """Once there is a newer epoch nothing of the older writer is acknowledged: no append, no flush."""
-    storage = await FileStorage.open(tmp_path)
+    storage = await ParquetStorage.open(tmp_path)
     await storage.append([head("r1")])
     Epoch.take(OsFiles(), tmp_path, now=0.0)
     for _ in range(2):
@@ -68,9 +68,9 @@ def no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_lock")
 async def test_what_a_stalled_writer_does_after_a_take_over_is_never_seen(tmp_path: Path) -> None:
     """A writer of another host wakes up late: its appends, flushes and merges change nothing for the new owner."""
-    old = await FileStorage.open(tmp_path, SMALL)
+    old = await ParquetStorage.open(tmp_path, SMALL)
     await old.append([head("r1"), journal("r1", 1)])
-    new = await FileStorage.open(tmp_path, SMALL)
+    new = await ParquetStorage.open(tmp_path, SMALL)
     assert await rows(new, Table.RUNS) == [head("r1")]
     with pytest.raises(Fenced):
         await old.append([head("late")])
@@ -80,7 +80,7 @@ async def test_what_a_stalled_writer_does_after_a_take_over_is_never_seen(tmp_pa
         await new.append([head(f"n{number}")])
         await new.flush()
     await new.close()
-    again = await FileStorage.open(tmp_path, SMALL)
+    again = await ParquetStorage.open(tmp_path, SMALL)
     assert {row.row_key[0] for row in await rows(again, Table.RUNS)} == {"r1", "r2", *(f"n{n}" for n in range(6))}
     await again.close()
 
@@ -88,9 +88,9 @@ async def test_what_a_stalled_writer_does_after_a_take_over_is_never_seen(tmp_pa
 @pytest.mark.usefixtures("no_lock")
 async def test_a_stalled_writers_flush_is_refused(tmp_path: Path) -> None:
     """Its manifest has a number that is taken; the new owner's parts and journal stay."""
-    old = await FileStorage.open(tmp_path, SMALL)
+    old = await ParquetStorage.open(tmp_path, SMALL)
     await old.append([head("r1")])
-    new = await FileStorage.open(tmp_path, SMALL)
+    new = await ParquetStorage.open(tmp_path, SMALL)
     await new.append([head("r2")])
     with pytest.raises(Fenced):
         await old.flush()
@@ -102,9 +102,9 @@ async def test_a_stalled_writers_flush_is_refused(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_lock")
 async def test_of_many_that_open_at_once_one_can_write(tmp_path: Path) -> None:
     """All take different epochs, and only the newest is not fenced."""
-    opened = await asyncio.gather(*(FileStorage.open(tmp_path, SMALL) for _ in range(4)), return_exceptions=True)
-    stores = [store for store in opened if isinstance(store, FileStorage)]
-    assert all(isinstance(store, FileStorage | Fenced) for store in opened)
+    opened = await asyncio.gather(*(ParquetStorage.open(tmp_path, SMALL) for _ in range(4)), return_exceptions=True)
+    stores = [store for store in opened if isinstance(store, ParquetStorage)]
+    assert all(isinstance(store, ParquetStorage | Fenced) for store in opened)
     answers = await asyncio.gather(*(store.append([head("r")]) for store in stores), return_exceptions=True)
     assert sum(isinstance(answer, int) for answer in answers) == 1
     assert sum(isinstance(answer, Fenced) for answer in answers) == len(stores) - 1
@@ -117,7 +117,7 @@ async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     newer = StoreIdentity(format=2, store_id="x", created_at=0.0)
     (tmp_path / "STORE.json").write_bytes(checked_json.encode(newer))
     with pytest.raises(StorageError, match=r"format 2, .* reads format 1"):
-        await FileStorage.open(tmp_path)
+        await ParquetStorage.open(tmp_path)
 
 
 async def test_urls_name_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,12 +144,12 @@ async def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
             raise OSError(30, "Read-only file system", str(path))
 
     with pytest.raises(StorageError, match=r"not writable .*choose another storage"):
-        await FileStorage.open(tmp_path / "store", FileOptions(), ReadOnly())
+        await ParquetStorage.open(tmp_path / "store", StoreOptions(), ReadOnly())
 
 
 async def test_sql_reads_while_the_runtime_writes(tmp_path: Path) -> None:
     """Views show the newest row of each key that was flushed, typed; a store that moves on stays readable."""
-    storage = await FileStorage.open(tmp_path / "it's", SMALL)
+    storage = await ParquetStorage.open(tmp_path / "it's", SMALL)
     assert sql(tmp_path / "it's", "SELECT count(*) FROM runs").fetchall() == [(0,)]
     for number in range(12):
         await storage.append([head("r1", at=1.5, groups=number), journal("r1", number)])

@@ -8,18 +8,18 @@ import os
 import sys
 from pathlib import Path
 
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.store import FileStorage
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal
 
 WRITERS = 8
-OPTIONS = FileOptions(segment_bytes=256 * 1024, flush_bytes=40_000, flush_age_s=0.05, max_parts=3, reader_grace_s=0.0)
+OPTIONS = StoreOptions(segment_bytes=256 * 1024, flush_bytes=40_000, flush_age_s=0.05, max_parts=3, reader_grace_s=0.0)
 """Limits at which it flushes and merges all the time."""
 
 
 async def write(root: Path, first: int) -> None:
     """Append until killed: append n holds two journal rows and the head of run n."""
-    storage = await FileStorage.open(root, OPTIONS)
+    storage = await ParquetStorage.open(root, OPTIONS)
     os.write(1, b"open\n")
     numbers = iter(range(first, first + 10_000_000))
 

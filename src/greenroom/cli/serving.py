@@ -65,8 +65,8 @@ def check_storage(config: "Config") -> None:
         ConfigError: No store is known for its URL.
         StorageError: Another runtime has it.
     """
-    from greenroom.storage.file.lock import StoreLock
     from greenroom.storage.open import path_of
+    from greenroom.storage.parquet.lock import StoreLock
 
     url = storage_url(config)
     if url == "memory://" or config.runtime.address is not None:

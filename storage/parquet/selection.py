@@ -9,9 +9,9 @@ import pyarrow as pa
 from greenroom.runtime.contracts.records import RECORD_TYPES, Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage.field import FieldKind, fields_of, key_names, order_names
-from greenroom.storage.file.columns import SEQ
-from greenroom.storage.file.compute import pc
-from greenroom.storage.file.part import Part
+from greenroom.storage.parquet.columns import SEQ
+from greenroom.storage.parquet.compute import pc
+from greenroom.storage.parquet.part import Part
 
 _PART: Final = "$part"
 _ROW: Final = "$row"

@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from greenroom.runtime.contracts.errors import Fenced
-from greenroom.storage.file import checked_json
-from greenroom.storage.file.durable import create
-from greenroom.storage.file.ops import FileOps
+from greenroom.storage.objects import checked_json
+from greenroom.storage.objects.durable import create
+from greenroom.storage.objects.ops import FileOps
 
 FOLDER: Final = "epoch"
 

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Final
 
 from greenroom.runtime.contracts.records import Table
-from greenroom.storage.file import manifest as manifests
-from greenroom.storage.file.blobs import FOLDER as BLOBS
-from greenroom.storage.file.catalog import Catalog
-from greenroom.storage.file.columns import to_arrow
-from greenroom.storage.file.durable import TEMPORARY
-from greenroom.storage.file.epoch import FOLDER as EPOCHS
-from greenroom.storage.file.epoch import Epoch
-from greenroom.storage.file.journal import Boundary
-from greenroom.storage.file.manifest import Manifest, Removed, TableParts
-from greenroom.storage.file.memtable import Memtable
-from greenroom.storage.file.merge import merged_rows, parts_to_merge
-from greenroom.storage.file.ops import FileOps
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.part_writer import FOLDER as DATA
-from greenroom.storage.file.part_writer import LEVELS, epoch_of, write_part
-from greenroom.storage.file.segment import FOLDER as SEGMENTS
-from greenroom.storage.file.segment import SegmentName
+from greenroom.storage.journal.epoch import FOLDER as EPOCHS
+from greenroom.storage.journal.epoch import Epoch
+from greenroom.storage.journal.journal import Boundary
+from greenroom.storage.journal.segment import FOLDER as SEGMENTS
+from greenroom.storage.journal.segment import SegmentName
+from greenroom.storage.objects.durable import TEMPORARY
+from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.parquet import manifest as manifests
+from greenroom.storage.parquet.blobs import FOLDER as BLOBS
+from greenroom.storage.parquet.catalog import Catalog
+from greenroom.storage.parquet.columns import to_arrow
+from greenroom.storage.parquet.manifest import Manifest, Removed, TableParts
+from greenroom.storage.parquet.memtable import Memtable
+from greenroom.storage.parquet.merge import merged_rows, parts_to_merge
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.part_writer import FOLDER as DATA
+from greenroom.storage.parquet.part_writer import LEVELS, epoch_of, write_part
 
 _ABANDONED_AFTER_S: Final = 3600.0  # nobody takes so long to finish a file
 
@@ -36,7 +36,7 @@ class Upkeep:
     """
 
     def __init__(
-        self, *, ops: FileOps, root: Path, epoch: Epoch, options: FileOptions, now: Callable[[], float] = time.time
+        self, *, ops: FileOps, root: Path, epoch: Epoch, options: StoreOptions, now: Callable[[], float] = time.time
     ) -> None:
         self._ops = ops
         self._root = root

@@ -5,7 +5,7 @@ import msgspec
 _MIB = 1024 * 1024
 
 
-class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
+class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of a file store; the defaults suit a runtime with hundreds of runs in motion.
 
     Attributes:

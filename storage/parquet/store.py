@@ -15,20 +15,20 @@ from greenroom.runtime.contracts.errors import Fenced, StorageCorrupt, StorageEr
 from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.runtime.contracts.storage import Query, StoreHealth
 from greenroom.storage import codec
-from greenroom.storage.file.blobs import FileBlobs
-from greenroom.storage.file.cache import Cache
-from greenroom.storage.file.catalog import Catalog, pinned
-from greenroom.storage.file.failure import is_passing, storage_error
-from greenroom.storage.file.gate import Gate
-from greenroom.storage.file.journal import Boundary, Journal
-from greenroom.storage.file.manifest import Manifest
-from greenroom.storage.file.memtable import Memtable
-from greenroom.storage.file.opening import OpenStore, open_files
-from greenroom.storage.file.ops import FileOps, OsFiles
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.part import Part
-from greenroom.storage.file.scan import Scan
-from greenroom.storage.file.segment import FOLDER as SEGMENTS
+from greenroom.storage.journal.gate import Gate
+from greenroom.storage.journal.journal import Boundary, Journal
+from greenroom.storage.journal.segment import FOLDER as SEGMENTS
+from greenroom.storage.objects.failure import is_passing, storage_error
+from greenroom.storage.objects.ops import FileOps, OsFiles
+from greenroom.storage.parquet.blobs import FileBlobs
+from greenroom.storage.parquet.cache import Cache
+from greenroom.storage.parquet.catalog import Catalog, pinned
+from greenroom.storage.parquet.manifest import Manifest
+from greenroom.storage.parquet.memtable import Memtable
+from greenroom.storage.parquet.opening import OpenStore, open_files
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.part import Part
+from greenroom.storage.parquet.scan import Scan
 from greenroom.storage.rows import check_query
 
 T = TypeVar("T")
@@ -37,10 +37,10 @@ MAX_APPEND_BYTES: Final = 64 * 1024 * 1024
 """Most bytes of one append; larger values belong into blobs."""
 
 
-class FileStorage:
-    """A store in a folder. Open it with `FileStorage.open`; use it on the loop it was opened on."""
+class ParquetStorage:
+    """A store in a folder. Open it with `ParquetStorage.open`; use it on the loop it was opened on."""
 
-    def __init__(self, root: Path, options: FileOptions, ops: FileOps, opened: OpenStore) -> None:
+    def __init__(self, root: Path, options: StoreOptions, ops: FileOps, opened: OpenStore) -> None:
         self._root = root
         self._options = options
         self._lock = opened.lock
@@ -79,14 +79,14 @@ class FileStorage:
         self._plan_flush()
 
     @classmethod
-    async def open(cls, root: Path, options: FileOptions | None = None, ops: FileOps | None = None) -> Self:
+    async def open(cls, root: Path, options: StoreOptions | None = None, ops: FileOps | None = None) -> Self:
         """Take the store in this folder, made now if there is none; earlier writers are fenced.
 
         Raises:
             StorageCorrupt: Something in it is damaged; nothing was changed.
             StorageError: It is open elsewhere, of a newer format, or the folder cannot be written.
         """
-        options, ops = options or FileOptions(), ops or OsFiles()
+        options, ops = options or StoreOptions(), ops or OsFiles()
         opened = await asyncio.to_thread(open_files, ops, root, options)
         return cls(root, options, ops, opened)
 

@@ -4,21 +4,21 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from greenroom.storage.file import manifest as manifests
-from greenroom.storage.file.blobs import FOLDER as BLOBS
-from greenroom.storage.file.durable import make_dirs
-from greenroom.storage.file.epoch import FOLDER as EPOCHS
-from greenroom.storage.file.epoch import Epoch
-from greenroom.storage.file.failure import corrupt, storage_error
-from greenroom.storage.file.identity import load_identity
-from greenroom.storage.file.lock import StoreLock
-from greenroom.storage.file.manifest import Manifest
-from greenroom.storage.file.ops import FileOps
-from greenroom.storage.file.options import FileOptions
-from greenroom.storage.file.part_writer import FOLDER as DATA
-from greenroom.storage.file.recovery import Recovery, replay
-from greenroom.storage.file.segment import FOLDER as SEGMENTS
-from greenroom.storage.file.upkeep import Upkeep
+from greenroom.storage.journal.epoch import FOLDER as EPOCHS
+from greenroom.storage.journal.epoch import Epoch
+from greenroom.storage.journal.segment import FOLDER as SEGMENTS
+from greenroom.storage.objects.durable import make_dirs
+from greenroom.storage.objects.failure import corrupt, storage_error
+from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.parquet import manifest as manifests
+from greenroom.storage.parquet.blobs import FOLDER as BLOBS
+from greenroom.storage.parquet.identity import load_identity
+from greenroom.storage.parquet.lock import StoreLock
+from greenroom.storage.parquet.manifest import Manifest
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.part_writer import FOLDER as DATA
+from greenroom.storage.parquet.recovery import Recovery, replay
+from greenroom.storage.parquet.upkeep import Upkeep
 
 
 class OpenStore(NamedTuple):
@@ -31,7 +31,7 @@ class OpenStore(NamedTuple):
     upkeep: Upkeep
 
 
-def open_files(ops: FileOps, root: Path, options: FileOptions) -> OpenStore:
+def open_files(ops: FileOps, root: Path, options: StoreOptions) -> OpenStore:
     """Take the store at `root`, made now if there is none, and read back its journal.
 
     Raises:
@@ -50,7 +50,7 @@ def open_files(ops: FileOps, root: Path, options: FileOptions) -> OpenStore:
         raise storage_error(error, "cannot open the store", root) from error
 
 
-def _take(ops: FileOps, root: Path, options: FileOptions, lock: StoreLock) -> OpenStore:
+def _take(ops: FileOps, root: Path, options: StoreOptions, lock: StoreLock) -> OpenStore:
     load_identity(ops, root, now=time.time())
     for folder in (EPOCHS, SEGMENTS, manifests.FOLDER, DATA, BLOBS):
         make_dirs(ops, root / folder)

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from greenroom.storage.file.durable import write_all
-from greenroom.storage.file.ops import FileOps
+from greenroom.storage.objects.durable import write_all
+from greenroom.storage.objects.ops import FileOps
 
 FOLDER: Final = "wal"
 _ENDING: Final = ".wal"

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.storage.field import key_names
-from greenroom.storage.file.cache import Cache
-from greenroom.storage.file.columns import to_records
-from greenroom.storage.file.compute import pc
-from greenroom.storage.file.failure import corrupt, storage_error
-from greenroom.storage.file.manifest import PartInfo
+from greenroom.storage.objects.failure import corrupt, storage_error
+from greenroom.storage.parquet.cache import Cache
+from greenroom.storage.parquet.columns import to_records
+from greenroom.storage.parquet.compute import pc
+from greenroom.storage.parquet.manifest import PartInfo
 
 # Reasons of the system's that say nothing about the bytes on the disk.
 _NOT_DAMAGE: Final = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES})

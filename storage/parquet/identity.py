@@ -7,9 +7,9 @@ from typing import Final
 import msgspec
 
 from greenroom.runtime.contracts.errors import StorageError
-from greenroom.storage.file import checked_json
-from greenroom.storage.file.durable import create
-from greenroom.storage.file.ops import FileOps
+from greenroom.storage.objects import checked_json
+from greenroom.storage.objects.durable import create
+from greenroom.storage.objects.ops import FileOps
 
 FORMAT: Final = 1
 """The newest format this code reads and the one it writes."""

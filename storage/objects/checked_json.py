@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 import google_crc32c
 import msgspec
 
-from greenroom.storage.file.failure import corrupt
+from greenroom.storage.objects.failure import corrupt
 
 T = TypeVar("T")
 

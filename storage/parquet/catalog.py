@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from greenroom.runtime.contracts.records import Key, Table
-from greenroom.storage.file.cache import Cache
-from greenroom.storage.file.manifest import Manifest
-from greenroom.storage.file.part import Part
+from greenroom.storage.parquet.cache import Cache
+from greenroom.storage.parquet.manifest import Manifest
+from greenroom.storage.parquet.part import Part
 
 
 class Catalog:

@@ -14,13 +14,13 @@ import msgspec
 
 from greenroom.runtime.contracts.records import Record
 from greenroom.storage import codec
-from greenroom.storage.file import frame
-from greenroom.storage.file.durable import make_dirs, place
-from greenroom.storage.file.failure import corrupt
-from greenroom.storage.file.journal import Boundary
-from greenroom.storage.file.manifest import Manifest
-from greenroom.storage.file.ops import FileOps
-from greenroom.storage.file.segment import FOLDER, SegmentName
+from greenroom.storage.journal import frame
+from greenroom.storage.journal.journal import Boundary
+from greenroom.storage.journal.segment import FOLDER, SegmentName
+from greenroom.storage.objects.durable import make_dirs, place
+from greenroom.storage.objects.failure import corrupt
+from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.parquet.manifest import Manifest
 
 QUARANTINE: Final = "quarantine"
 

@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from greenroom.runtime.contracts.records import Key, Table
-from greenroom.storage.file import checked_json
-from greenroom.storage.file.durable import create
-from greenroom.storage.file.failure import corrupt
-from greenroom.storage.file.ops import FileOps
+from greenroom.storage.objects import checked_json
+from greenroom.storage.objects.durable import create
+from greenroom.storage.objects.failure import corrupt
+from greenroom.storage.objects.ops import FileOps
 
 FOLDER: Final = "manifest"
 _ENDING: Final = ".json"

@@ -15,11 +15,11 @@ from typing import Final, NamedTuple, TypeAlias
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import Record
 from greenroom.storage import codec
-from greenroom.storage.file import frame
-from greenroom.storage.file.epoch import Epoch
-from greenroom.storage.file.failure import is_passing, storage_error
-from greenroom.storage.file.ops import FileOps
-from greenroom.storage.file.segment import Segment, SegmentName
+from greenroom.storage.journal import frame
+from greenroom.storage.journal.epoch import Epoch
+from greenroom.storage.journal.segment import Segment, SegmentName
+from greenroom.storage.objects.failure import is_passing, storage_error
+from greenroom.storage.objects.ops import FileOps
 
 MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
 MAX_GROUP_RECORDS: Final = 1024

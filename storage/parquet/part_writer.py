@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 
 from greenroom.runtime.contracts.records import Key, Table
 from greenroom.storage.field import key_names
-from greenroom.storage.file.columns import SEQ, schema_of
-from greenroom.storage.file.compute import pc
-from greenroom.storage.file.durable import make_dirs, place
-from greenroom.storage.file.manifest import PartInfo
-from greenroom.storage.file.ops import FileOps
+from greenroom.storage.objects.durable import make_dirs, place
+from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.parquet.columns import SEQ, schema_of
+from greenroom.storage.parquet.compute import pc
+from greenroom.storage.parquet.manifest import PartInfo
 
 FOLDER: Final = "data"
 LEVELS: Final = ("L0", "L1")

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from greenroom.runtime.contracts.records import RECORD_TYPES, Record, Table
 from greenroom.storage.field import Field, FieldKind, fields_of
-from greenroom.storage.file.compute import pc
+from greenroom.storage.parquet.compute import pc
 from greenroom.storage.rows import Row
 
 SEQ: Final = "seq"

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Final
 
-from greenroom.storage.file.ops import FileOps
+from greenroom.storage.objects.ops import FileOps
 
 TEMPORARY: Final = ".tmp"
 """Ending of files that were never finished; recovery sweeps them."""

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from greenroom.storage import blob
-from greenroom.storage.file.durable import make_dirs, place
-from greenroom.storage.file.failure import storage_error
-from greenroom.storage.file.ops import FileOps
+from greenroom.storage.objects.durable import make_dirs, place
+from greenroom.storage.objects.failure import storage_error
+from greenroom.storage.objects.ops import FileOps
 
 FOLDER: Final = "blobs"
 

@@ -7,8 +7,8 @@ import msgspec
 
 from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
-from greenroom.storage.file.part import Part
-from greenroom.storage.file.selection import Selection, select
+from greenroom.storage.parquet.part import Part
+from greenroom.storage.parquet.selection import Selection, select
 from greenroom.storage.rows import Rows, matching, position
 
 PAGE_ROWS: Final = 512

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from greenroom.runtime.contracts.records import Table
 from greenroom.storage.field import key_names
-from greenroom.storage.file.columns import conform
-from greenroom.storage.file.part import Part
-from greenroom.storage.file.selection import newest_rows
+from greenroom.storage.parquet.columns import conform
+from greenroom.storage.parquet.part import Part
+from greenroom.storage.parquet.selection import newest_rows
 
 MAX_PART_BYTES: Final = 128 * 1024 * 1024
 """Parts of this size are left as they are."""
