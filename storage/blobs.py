@@ -6,9 +6,10 @@ Blobs are written once and named by their digest, so this needs no lock and no f
 import asyncio
 
 from greenroom.storage import blob
+from greenroom.storage.objects.local import LocalObjects
 from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.open import path_of
-from greenroom.storage.parquet.blobs import FileBlobs
+from greenroom.storage.parquet.blobs import StoredBlobs
 
 
 class MemoryBlobs:
@@ -36,7 +37,7 @@ class MemoryBlobs:
 class SharedBlobs:
     """Blobs of a file store, read and written off the event loop."""
 
-    def __init__(self, files: FileBlobs) -> None:
+    def __init__(self, files: StoredBlobs) -> None:
         self._files = files
 
     async def put(self, sha256: str, data: bytes) -> None:
@@ -52,4 +53,4 @@ def open_blobs(url: str) -> MemoryBlobs | SharedBlobs:
     """Return the blobs of the store that a URL names."""
     if url == "memory://":
         return MemoryBlobs()
-    return SharedBlobs(FileBlobs(OsFiles(), path_of(url)))
+    return SharedBlobs(StoredBlobs(LocalObjects(OsFiles(), path_of(url))))

@@ -11,6 +11,7 @@ from greenroom.runtime.contracts.errors import ConfigError, StorageError
 from greenroom.runtime.contracts.records import RECORD_TYPES, Table
 from greenroom.storage.field import FieldKind, fields_of, key_names
 from greenroom.storage.objects.failure import storage_error
+from greenroom.storage.objects.local import LocalObjects
 from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.open import path_of
 from greenroom.storage.parquet import manifest as manifests
@@ -63,7 +64,7 @@ def connect(root: str | Path) -> Any:
 def _newest(folder: Path) -> Manifest:
     for attempt in range(_TRIES):
         try:
-            found = manifests.read_newest(OsFiles(), folder)
+            found = manifests.read_newest(LocalObjects(OsFiles(), folder))
         except FileNotFoundError:  # swept between the listing and the reading: there is a newer one
             if attempt == _TRIES - 1:
                 raise
@@ -71,7 +72,7 @@ def _newest(folder: Path) -> Manifest:
         except OSError as error:
             raise storage_error(error, "cannot read the store", folder) from error
         if found is not None:
-            return found.manifest
+            return found
         break
     raise StorageError(f"there is no store at {folder}; give the folder that the runtime's storage names")
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import RECORD_TYPES, Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
+from greenroom.storage.deletions import See
 
 
 class Row(NamedTuple):
@@ -53,10 +54,22 @@ class Rows:
             siblings[key] = row
         self._unsorted[key] = record
 
-    def get(self, key: Key) -> Record | None:
-        """Return the record with this key, or None."""
+    def get(self, key: Key, see: See) -> Record | None:
+        """Return the record with this key as `see` shows it, or None."""
         row = self._rows.get(key)
-        return row.record if row else None
+        return see(row.record, row.seq) if row else None
+
+    def has(self, key: Key) -> bool:
+        """Return whether there is a row of this key, shown or not."""
+        return key in self._rows
+
+    def shown(self, see: See) -> "Rows":
+        """Return only what is shown, as it is shown."""
+        found = Rows()
+        for row in self._rows.values():
+            if (record := see(row.record, row.seq)) is not None:
+                found.put(record, row.seq)
+        return found
 
     def rows(self) -> list[Row]:
         """Return every row, in no order."""
@@ -67,14 +80,15 @@ class Rows:
         siblings = self._near(prefix)
         return set(self._rows if siblings is None else siblings)
 
-    def select(self, query: Query) -> list[Record]:
-        """Return the rows the query asks for, in its order."""
+    def select(self, query: Query, see: See) -> list[Record]:
+        """Return the rows the query asks for, in its order, as `see` shows them."""
         siblings = self._near(query.prefix)
         if siblings is None:
             candidates = self._in_order(query)
         else:
             candidates = iter(sorted((row.record for row in siblings.values()), key=position, reverse=query.reverse))
-        return list(islice(matching(candidates, query), query.limit))
+        shown = (seen for record in candidates if (seen := see(record, self._rows[record.row_key].seq)) is not None)
+        return list(islice(matching(shown, query), query.limit))
 
     def _near(self, prefix: Key) -> dict[Key, Row] | None:
         """Return the rows around a long prefix, or None when the prefix is too short to narrow anything."""
@@ -108,7 +122,8 @@ class Rows:
 
 def matching(records: Iterable[Record], query: Query) -> Iterator[Record]:
     """Leave out what the query does not ask for; order and limit are the caller's."""
-    prefix, after, workspace, where = query.prefix, query.after, query.workspace, query.where
+    prefix, after, workspace = query.prefix, query.after, query.workspace
+    where, between = query.where, query.between
     for record in records:
         if prefix and record.row_key[: len(prefix)] != prefix:
             continue
@@ -116,9 +131,15 @@ def matching(records: Iterable[Record], query: Query) -> Iterator[Record]:
             continue
         if where and not all(getattr(record, name) in values for name, values in where.items()):
             continue
+        if between and not all(_is_within(getattr(record, name), *bounds) for name, bounds in between.items()):
+            continue
         if after is not None and (record.order >= after if query.reverse else record.order <= after):
             continue
         yield record
+
+
+def _is_within(value: float | None, low: float | None, high: float | None) -> bool:
+    return value is not None and (low is None or low < value) and (high is None or value <= high)
 
 
 def check_query(table: Table, query: Query) -> None:
@@ -128,6 +149,6 @@ def check_query(table: Table, query: Query) -> None:
         StorageError: No such field.
     """
     fields = RECORD_TYPES[table].__struct_fields__
-    for name in query.where:
+    for name in (*query.where, *query.between):
         if name not in fields:
             raise StorageError(f"table {table} has no field {name!r} to filter by; it has {', '.join(fields)}")

@@ -25,6 +25,9 @@ class Table(StrEnum):
     THREADS = "threads"
     MESSAGES = "messages"
     LEDGER = "ledger"
+    SPANS = "spans"
+    BLOBS = "blobs"
+    DELETIONS = "deletions"
 
 
 class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="runs"):
@@ -228,7 +231,90 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
         return (self.workspace, self.entry_id)
 
 
-Record: TypeAlias = RunHead | JournalRow | KeyRow | BundleRow | ThreadRow | MessageRow | LedgerRow
+class SpanRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="spans"):
+    """What one step of a run took, or the whole run (path ""). Key: run_id, path. Listed by started_at.
+
+    Written once, when the run has ended: for traces and for questions in SQL. Nothing is rebuilt from it.
+
+    Attributes:
+        kind: `run`, `step`, `tool`, `agent`, `turn` and so on.
+        run_id: The run whose journal the step stands in.
+        parent_path: The span around it; None for the run itself.
+        attempts: How often it was tried.
+    """
+
+    workspace: str
+    run_id: str
+    path: str
+    trace_id: str
+    kind: str
+    name: str
+    status: str
+    started_at: float
+    ended_at: float
+    parent_path: str | None = None
+    attempts: int = 1
+    error_type: str | None = None
+    error: str | None = None
+
+    @property
+    def order(self) -> Key:
+        """Position in a scan."""
+        return (self.started_at, self.run_id, self.path)
+
+    @property
+    def row_key(self) -> Key:
+        """Address in the table."""
+        return (self.run_id, self.path)
+
+
+class BlobRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="blobs"):
+    """A run that refers to a blob. Key: sha256, run_id. A blob that nobody refers to any more is purged."""
+
+    workspace: str
+    sha256: str
+    run_id: str
+    at: float
+
+    @property
+    def order(self) -> Key:
+        """Position in a scan."""
+        return (self.sha256, self.run_id)
+
+    @property
+    def row_key(self) -> Key:
+        """Address in the table."""
+        return (self.sha256, self.run_id)
+
+
+class Deletion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="deletions"):
+    """Everything written before it about a workspace, a run or a thread is gone. Key: scope, workspace, id.
+
+    Attributes:
+        scope: `workspace`, `run` or `thread`.
+        id: Of the root run or the thread; empty for a workspace.
+    """
+
+    scope: str
+    workspace: str
+    at: float
+    id: str = ""
+    reason: str = ""
+
+    @property
+    def order(self) -> Key:
+        """Position in a scan."""
+        return (self.scope, self.workspace, self.id)
+
+    @property
+    def row_key(self) -> Key:
+        """Address in the table."""
+        return (self.scope, self.workspace, self.id)
+
+
+Record: TypeAlias = (
+    RunHead | JournalRow | KeyRow | BundleRow | ThreadRow | MessageRow | LedgerRow | SpanRow | BlobRow | Deletion
+)
 
 RECORD_TYPES: dict[Table, type[Record]] = {
     Table.RUNS: RunHead,
@@ -238,6 +324,9 @@ RECORD_TYPES: dict[Table, type[Record]] = {
     Table.THREADS: ThreadRow,
     Table.MESSAGES: MessageRow,
     Table.LEDGER: LedgerRow,
+    Table.SPANS: SpanRow,
+    Table.BLOBS: BlobRow,
+    Table.DELETIONS: Deletion,
 }
 
 TABLE_OF: dict[type[Record], Table] = {kind: table for table, kind in RECORD_TYPES.items()}

@@ -20,6 +20,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         prefix: Leading fields of the key; only rows that begin with them.
         workspace: Only rows of this workspace; None for the runtime's own needs.
         where: Field name to the values it may have.
+        between: Time or number to its bounds: rows with low < value <= high; an open end is None.
         after: Only rows behind this `order` (before it, when reversed): a stable cursor.
         reverse: Newest or largest first.
         limit: Most rows; None for all.
@@ -28,6 +29,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prefix: Key = ()
     workspace: str | None = None
     where: dict[str, tuple[Json, ...]] = {}
+    between: dict[str, tuple[float | None, float | None]] = {}
     after: Key | None = None
     reverse: bool = False
     limit: int | None = None
@@ -49,8 +51,70 @@ class StoreHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     figures: dict[str, float] = {}
 
 
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that are not what was written.
+
+    Attributes:
+        file: Path or address of the file.
+        offset: Where in it, as near as is known.
+        found: What is wrong.
+    """
+
+    file: str
+    offset: int
+    found: str
+
+
+class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look at every byte of a store found.
+
+    Attributes:
+        files: Number of files that were read. `bytes` and `rows` likewise; rows of parts and records of the journal.
+        damages: None when every byte is what was written.
+    """
+
+    files: int
+    bytes: int
+    rows: int
+    damages: tuple[Damage, ...] = ()
+
+
+class CompactReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What merging every part of a store did: rows that were superseded, deleted or too old are gone."""
+
+    parts_before: int
+    parts_after: int
+    rows_before: int
+    rows_after: int
+    bytes_before: int
+    bytes_after: int
+
+
+class PurgeReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Proof that what was deleted is off the disk.
+
+    Attributes:
+        deletions: How many deletions were carried out.
+        rows: How many rows were removed.
+        anonymous_rows: Rows of the ledger that stay and no longer say whose they are.
+        files: What was removed: parts, segments of the journal, manifests, set-aside bytes, blobs.
+        bytes: Their size together.
+    """
+
+    at: float
+    deletions: int
+    rows: int
+    anonymous_rows: int = 0
+    files: tuple[str, ...] = ()
+    bytes: int = 0
+
+
 class Storage(Protocol):
-    """One open store, owned by the runtime."""
+    """One open store, owned by the runtime.
+
+    Appending a `Deletion` deletes: from its acknowledgement on no read sees an older row of that workspace, run or
+    thread.
+    """
 
     async def append(self, records: Sequence[Record]) -> int:
         """Make the records durable, all or none, and return the store-wide number of the last.
@@ -85,6 +149,18 @@ class Storage(Protocol):
 
     async def flush(self) -> None:
         """Return when everything acknowledged so far is in Parquet parts."""
+        ...
+
+    async def compact(self) -> CompactReport:
+        """Merge every table into one sorted run of parts; what is superseded, deleted or too old leaves the disk."""
+        ...
+
+    async def purge(self) -> PurgeReceipt:
+        """Return when no byte of what was deleted is left: parts, journal, manifests, blobs."""
+        ...
+
+    async def verify(self) -> VerifyReport:
+        """Read every byte and say what is damaged. Changes nothing."""
         ...
 
     def health(self) -> StoreHealth:

@@ -2,15 +2,13 @@
 
 import os
 import socket
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from greenroom.runtime.contracts.errors import Fenced
 from greenroom.storage.objects import checked_json
-from greenroom.storage.objects.durable import create
-from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.objects.objects import Objects
 
 FOLDER: Final = "epoch"
 
@@ -18,6 +16,7 @@ FOLDER: Final = "epoch"
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """Who took an epoch."""
 
+    format: int = 1
     host: str
     pid: int
     started_at: float
@@ -26,20 +25,20 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 class Epoch:
     """The number of one writer. Files of epochs are never removed, so a number is never given twice."""
 
-    def __init__(self, ops: FileOps, root: Path, number: int) -> None:
+    def __init__(self, objects: Objects, number: int) -> None:
         self.number = number
-        self._ops = ops
-        self._next = root / FOLDER / f"{number + 1:012d}"
+        self._objects = objects
+        self._next = f"{FOLDER}/{number + 1:012d}"
 
     @classmethod
-    def take(cls, ops: FileOps, root: Path, *, now: float) -> "Epoch":
+    def take(cls, objects: Objects, *, now: float) -> "Epoch":
         """Take the next number; earlier writers are fenced from here on."""
         owner = checked_json.encode(Owner(host=socket.gethostname(), pid=os.getpid(), started_at=now))
         while True:
-            taken = [int(name) for name in ops.list_dir(root / FOLDER) if name.isdigit()]
+            taken = [int(name) for key in objects.list(FOLDER) if (name := key.rpartition("/")[2]).isdigit()]
             number = max(taken, default=0) + 1
-            if create(ops, root / FOLDER / f"{number:012d}", owner):
-                return cls(ops, root, number)
+            if objects.create(f"{FOLDER}/{number:012d}", owner):
+                return cls(objects, number)
 
     def check(self) -> None:
         """Pass while no newer writer has taken the store.
@@ -50,12 +49,13 @@ class Epoch:
         Raises:
             Fenced: A newer writer has it.
         """
-        if self._ops.exists(self._next):
+        if self._objects.exists(self._next):
             raise self.fenced()
 
     def fenced(self) -> Fenced:
         """Return the error of a writer that has been replaced."""
         return Fenced(
-            f"a newer writer has taken the store (epoch {self.number} is over, see {self._next}); this one must stop",
+            f"a newer writer has taken the store (epoch {self.number} is over, see "
+            f"{self._objects.address(self._next)}); this one must stop",
             {"epoch": self.number},
         )

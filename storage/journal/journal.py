@@ -9,7 +9,6 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from greenroom.runtime.contracts.errors import StorageError
@@ -17,9 +16,8 @@ from greenroom.runtime.contracts.records import Record
 from greenroom.storage import codec
 from greenroom.storage.journal import frame
 from greenroom.storage.journal.epoch import Epoch
-from greenroom.storage.journal.segment import Segment, SegmentName
+from greenroom.storage.journal.log import Log, OpenSegment, SegmentName
 from greenroom.storage.objects.failure import is_passing, storage_error
-from greenroom.storage.objects.ops import FileOps
 
 MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
 MAX_GROUP_RECORDS: Final = 1024
@@ -70,8 +68,7 @@ class Journal:
     def __init__(
         self,
         *,
-        ops: FileOps,
-        folder: Path,
+        log: Log,
         epoch: Epoch,
         end: Boundary,
         segment_bytes: int,
@@ -80,12 +77,11 @@ class Journal:
     ) -> None:
         self.error: StorageError | None = None
         self.groups = 0
-        self._ops = ops
-        self._folder = folder
+        self._log = log
         self._epoch = epoch
         self._end = end
         self._segment_bytes = segment_bytes
-        self._segment: Segment | None = None
+        self._segment: OpenSegment | None = None
         self._loop = loop
         self._applied = applied
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
@@ -177,24 +173,24 @@ class Journal:
             segment.write(header, body)
         except OSError as error:
             # No space: nothing of the group counts, and the next frame takes its place. Anything else is a broken disk.
-            failure = storage_error(error, "cannot write the journal", self._folder)
+            failure = storage_error(error, "cannot write the journal", self._log.address)
             return failure if is_passing(error) else self._stop_writing(failure)
         try:
             segment.sync(size)
             self._epoch.check()
         except OSError as error:
             # The system may have dropped the dirty pages, and a second fdatasync would say all is well: never again.
-            return self._stop_writing(storage_error(error, "cannot sync the journal", segment.path))
+            return self._stop_writing(storage_error(error, "cannot sync the journal", segment.address))
         except StorageError as error:
             return self._stop_writing(error)
         self._end = Boundary(self._end.seq + count, checksum)
         return None
 
-    def _segment_for(self, size: int) -> Segment:
+    def _segment_for(self, size: int) -> OpenSegment:
         if self._segment is None or not self._segment.has_room(size):
             self._close_segment()
             name = SegmentName(self._epoch.number, self._end.seq + 1)
-            self._segment = Segment.create(self._ops, self._folder, name, max(size, self._segment_bytes))
+            self._segment = self._log.create(name, max(size, self._segment_bytes))
         return self._segment
 
     def _close_segment(self) -> None:

@@ -1,44 +1,59 @@
-"""Segments: the preallocated files that the journal's frames stand in, one after the other."""
+"""Segments on a local disk: preallocated files that the journal's frames stand in, one after the other."""
 
 import contextlib
 import os
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Self
 
-from greenroom.storage.objects.durable import write_all
+from greenroom.storage.journal.log import SegmentName
+from greenroom.storage.objects.durable import make_dirs, write_all
 from greenroom.storage.objects.ops import FileOps
 
-FOLDER: Final = "wal"
-_ENDING: Final = ".wal"
 
+class LocalLog:
+    """See `Log`.
 
-class SegmentName(NamedTuple):
-    """What the name of a segment says. Sorts as the segments were written.
-
-    Attributes:
-        first_seq: Number of the first record in it.
+    Args:
+        folder: Where the segments are.
     """
 
-    epoch: int
-    first_seq: int
+    def __init__(self, ops: FileOps, folder: Path) -> None:
+        self._ops = ops
+        self._folder = folder
 
-    @classmethod
-    def parse(cls, name: str) -> Self | None:
-        """Return what the file's name says, or None for a file that is no segment."""
-        epoch, dash, first_seq = name.removesuffix(_ENDING).partition("-")
-        if not (name.endswith(_ENDING) and dash and epoch.isdigit() and first_seq.isdigit()):
-            return None
-        return cls(int(epoch), int(first_seq))
+    @property
+    def address(self) -> str:
+        """See `Log`."""
+        return str(self._folder)
 
-    def __str__(self) -> str:
-        return f"{self.epoch:012d}-{self.first_seq:016d}{_ENDING}"
+    def address_of(self, name: SegmentName) -> str:
+        """See `Log`."""
+        return str(self._folder / str(name))
+
+    def create(self, name: SegmentName, size: int) -> "Segment":
+        """See `Log`."""
+        make_dirs(self._ops, self._folder)
+        return Segment.create(self._ops, self._folder, name, size)
+
+    def names(self) -> list[SegmentName]:
+        """See `Log`."""
+        return sorted(name for text in self._ops.list_dir(self._folder) if (name := SegmentName.parse(text)))
+
+    def read(self, name: SegmentName) -> bytes:
+        """See `Log`."""
+        return self._ops.read(self._folder / str(name))
+
+    def delete(self, name: SegmentName) -> None:
+        """See `Log`."""
+        self._ops.unlink(self._folder / str(name))
 
 
 class Segment:
     """One open segment. Its space is reserved when it is made, so that a full disk shows there and not in a frame."""
 
     def __init__(self, ops: FileOps, path: Path, fd: int, size: int) -> None:
-        self.path = path
+        self.address = str(path)
+        self._path = path
         self._ops = ops
         self._fd = fd
         self._size = size
@@ -66,22 +81,22 @@ class Segment:
         return cls(ops, path, fd, size)
 
     def has_room(self, size: int) -> bool:
-        """Return whether so many bytes fit."""
+        """See `OpenSegment`."""
         return self._end + size <= self._size
 
     def write(self, header: bytes, body: bytes) -> None:
-        """Write one frame behind the last. After an error the next frame takes the same place."""
+        """See `OpenSegment`."""
         write_all(self._ops, self._fd, (header, body), self._end)
 
     def sync(self, size: int) -> None:
-        """Make the frame just written, of `size` bytes, durable."""
+        """See `OpenSegment`."""
         self._ops.fdatasync(self._fd)
         self._end += size
 
     def close(self) -> None:
-        """Let go of the file, and remove it when it holds no durable frame: the next segment has its name."""
+        """See `OpenSegment`."""
         with contextlib.suppress(OSError):
             self._ops.close(self._fd)
         if self._end == 0:
             with contextlib.suppress(OSError):
-                self._ops.unlink(self.path)
+                self._ops.unlink(self._path)

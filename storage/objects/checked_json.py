@@ -19,7 +19,7 @@ def encode(value: msgspec.Struct) -> bytes:
     return text + _SEAL + str(google_crc32c.value(text)).encode() + b"}\n"
 
 
-def decode(data: bytes, kind: type[T], path: Path) -> T:
+def decode(data: bytes, kind: type[T], path: Path | str) -> T:
     """Return the value that was encoded.
 
     Raises:
@@ -34,6 +34,6 @@ def decode(data: bytes, kind: type[T], path: Path) -> T:
         raise corrupt(path, 0, f"it does not hold what it should ({error})") from error
 
 
-def peek(data: bytes, path: Path) -> dict[str, Any]:
+def peek(data: bytes, path: Path | str) -> dict[str, Any]:
     """Return the fields as they are, for files whose form may be newer than this code."""
     return decode(data, dict[str, Any], path)

@@ -41,7 +41,9 @@ def create(ops: FileOps, path: Path, data: bytes | memoryview) -> bool:
 
     Of several writers, on several hosts too, exactly one gets True.
     """
-    with _temporary(ops, path, data) as temporary:
+    with _temporary(ops, path) as (temporary, fd):
+        write_all(ops, fd, [data], 0)
+        ops.fsync(fd)
         try:
             ops.link(temporary, path)
         except FileExistsError:
@@ -52,23 +54,30 @@ def create(ops: FileOps, path: Path, data: bytes | memoryview) -> bool:
 
 def place(ops: FileOps, path: Path, data: bytes | memoryview) -> None:
     """Make a file, over another of that name if need be."""
-    with _temporary(ops, path, data) as temporary:
+    with replacing(ops, path) as fd:
+        write_all(ops, fd, [data], 0)
+
+
+@contextlib.contextmanager
+def replacing(ops: FileOps, path: Path) -> Generator[int, None, None]:
+    """Hold a descriptor to write to; what was written has the name, over another if need be, when the block ends."""
+    with _temporary(ops, path) as (temporary, fd):
+        yield fd
+        ops.fsync(fd)
         ops.rename(temporary, path)
     ops.fsync_dir(path.parent)
 
 
 @contextlib.contextmanager
-def _temporary(ops: FileOps, path: Path, data: bytes | memoryview) -> Generator[Path, None, None]:
-    """Hold the synced bytes under a name of their own, so that two writers never share one."""
+def _temporary(ops: FileOps, path: Path) -> Generator[tuple[Path, int], None, None]:
+    """Hold a file under a name of its own, so that two writers never share one."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY}")
     try:
         fd = ops.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            write_all(ops, fd, [data], 0)
-            ops.fsync(fd)
+            yield temporary, fd
         finally:
             ops.close(fd)
-        yield temporary
     finally:
         with contextlib.suppress(OSError):  # a full or failing disk: the error under way says more
             ops.unlink(temporary)

@@ -16,7 +16,7 @@ def is_passing(error: OSError) -> bool:
     return error.errno in _NO_SPACE or error.errno in _NO_DESCRIPTORS
 
 
-def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
+def storage_error(error: OSError, doing: str, path: Path | str) -> StorageError:
     """Return the error of ours for a failed call.
 
     Args:
@@ -35,7 +35,7 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
     return StorageError(f"{doing}: {path}: {reason}; mend the disk and open the store again", facts)
 
 
-def corrupt(path: Path, offset: int, found: str) -> StorageCorrupt:
+def corrupt(path: Path | str, offset: int, found: str) -> StorageCorrupt:
     """Return the error for bytes that are not what was written."""
     message = f"{path} is damaged at byte {offset}: {found}; restore the store from a copy, nothing was changed"
     return StorageCorrupt(message, {"file": str(path), "offset": offset, "found": found})

@@ -1,42 +1,35 @@
 """Blobs as files named by their digest: `blobs/ab/<sha256>`."""
 
-from pathlib import Path
 from typing import Final
 
 from greenroom.storage import blob
-from greenroom.storage.objects.durable import make_dirs, place
 from greenroom.storage.objects.failure import storage_error
-from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.objects.objects import Objects
 
 FOLDER: Final = "blobs"
 
 
-class FileBlobs:
+class StoredBlobs:
     """Stores and returns blobs. Every call may block; several threads may call at once."""
 
-    def __init__(self, ops: FileOps, root: Path) -> None:
-        self._ops = ops
-        self._folder = root / FOLDER
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
 
     def put(self, sha256: str, data: bytes) -> None:
-        """Make the bytes durable under their digest; storing the same again does nothing.
+        """Make the bytes durable under their digest; storing the same again changes nothing.
 
         Raises:
             StorageFull: No space; nothing was kept.
             StorageError: The name is not the digest, or the disk failed.
         """
         blob.check_new(sha256, data)
-        path = self._path(sha256)
+        key = key_of(sha256)
         try:
-            # A file of this name is whole: it was renamed after it was synced. Its name may not be durable yet when two
-            # calls store the same at once, so only the folder is synced again.
-            if self._ops.exists(path):
-                self._ops.fsync_dir(path.parent)
-                return
-            make_dirs(self._ops, path.parent)
-            place(self._ops, path, data)
+            # Written anew even when it is there: its time then says that somebody has just asked for it, and a purge
+            # that finds no reference to it yet leaves it alone.
+            self._objects.put(key, data)
         except OSError as error:
-            raise storage_error(error, "cannot store a blob", path) from error
+            raise storage_error(error, "cannot store a blob", self._objects.address(key)) from error
 
     def get(self, sha256: str) -> bytes:
         """Return the bytes.
@@ -46,14 +39,16 @@ class FileBlobs:
             StorageCorrupt: They do not have this digest.
         """
         blob.check_name(sha256)
-        path = self._path(sha256)
+        key = key_of(sha256)
         try:
-            data = self._ops.read(path)
+            data = self._objects.read(key)
         except FileNotFoundError:
             raise blob.missing(sha256) from None
         except OSError as error:
-            raise storage_error(error, "cannot read a blob", path) from error
-        return blob.check_stored(sha256, data, str(path))
+            raise storage_error(error, "cannot read a blob", self._objects.address(key)) from error
+        return blob.check_stored(sha256, data, self._objects.address(key))
 
-    def _path(self, sha256: str) -> Path:
-        return self._folder / sha256[:2] / sha256
+
+def key_of(sha256: str) -> str:
+    """Return where a blob stands."""
+    return f"{FOLDER}/{sha256[:2]}/{sha256}"

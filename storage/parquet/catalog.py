@@ -2,9 +2,9 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from greenroom.runtime.contracts.records import Key, Table
+from greenroom.storage.objects.objects import Objects
 from greenroom.storage.parquet.cache import Cache
 from greenroom.storage.parquet.manifest import Manifest
 from greenroom.storage.parquet.part import Part
@@ -17,11 +17,11 @@ class Catalog:
         before: The catalog this one follows; parts that both list are shared.
     """
 
-    def __init__(self, root: Path, manifest: Manifest, cache: Cache, before: "Catalog | None" = None) -> None:
+    def __init__(self, objects: Objects, manifest: Manifest, cache: Cache, before: "Catalog | None" = None) -> None:
         self.manifest = manifest
         known = {part.info.path: part for part in before.all_parts()} if before else {}
         self._parts: dict[Table, tuple[Part, ...]] = {
-            table: tuple(known.get(info.path) or Part(root, table, info, cache) for info in manifest.parts(table))
+            table: tuple(known.get(info.path) or Part(objects, table, info, cache) for info in manifest.parts(table))
             for table in Table
         }
 

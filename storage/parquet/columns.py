@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
-from greenroom.runtime.contracts.records import RECORD_TYPES, Record, Table
+from greenroom.runtime.contracts.records import RECORD_TYPES, Table
 from greenroom.storage.field import Field, FieldKind, fields_of
 from greenroom.storage.parquet.compute import pc
 from greenroom.storage.rows import Row
@@ -45,13 +45,15 @@ def to_arrow(table: Table, rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_batches(list(_batches(table, rows)), schema_of(table))
 
 
-def to_records(table: Table, columns: pa.Table) -> list[Record]:
-    """Return the records of these rows, equal to those that were appended."""
+def to_rows(table: Table, columns: pa.Table) -> list[Row]:
+    """Return the records of these rows, equal to those that were appended, and their numbers."""
     kind: Any = RECORD_TYPES[table]
     known = [field for field in fields_of(kind) if field.name in columns.column_names]
     names = [field.name for field in known]
     values = (_from_column(field, columns.column(field.name)) for field in known)
-    return [kind(**dict(zip(names, row, strict=True))) for row in zip(*values, strict=True)]
+    seqs: list[int] = columns.column(SEQ).to_pylist()
+    rows = zip(seqs, zip(*values, strict=True), strict=True)
+    return [Row(kind(**dict(zip(names, row, strict=True))), seq) for seq, row in rows]
 
 
 def conform(table: Table, columns: pa.Table) -> pa.Table:

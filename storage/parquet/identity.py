@@ -1,15 +1,13 @@
 """`STORE.json`: which store this is and what format it has. Made once, never changed."""
 
 import uuid
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.storage.objects import checked_json
-from greenroom.storage.objects.durable import create
-from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.objects.objects import Objects
 
 FORMAT: Final = 1
 """The newest format this code reads and the one it writes."""
@@ -25,23 +23,23 @@ class StoreIdentity(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
-def load_identity(ops: FileOps, root: Path, *, now: float) -> StoreIdentity:
-    """Return the identity of the store at `root`, made now if it has none.
+def load_identity(objects: Objects, *, now: float) -> StoreIdentity:
+    """Return the identity of the store, made now if it has none.
 
     Raises:
         StorageCorrupt: The file is damaged.
         StorageError: The store was written in a newer format.
     """
-    path = root / NAME
-    if not ops.exists(path):
+    path = objects.address(NAME)
+    if not objects.exists(NAME):
         fresh = StoreIdentity(format=FORMAT, store_id=uuid.uuid4().hex, created_at=now)
-        create(ops, path, checked_json.encode(fresh))
-    data = ops.read(path)
+        objects.create(NAME, checked_json.encode(fresh))
+    data = objects.read(NAME)
     check_format(checked_json.peek(data, path), path)
     return checked_json.decode(data, StoreIdentity, path)
 
 
-def check_format(fields: dict[str, object], path: Path) -> None:
+def check_format(fields: dict[str, object], path: str) -> None:
     """Refuse a store of a newer format.
 
     Raises:

@@ -26,6 +26,7 @@ class StoreLock:
         Raises:
             StorageError: Another process, or this one, has it.
         """
+        root.mkdir(parents=True, exist_ok=True)
         fd = os.open(root / _NAME, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,15 +1,13 @@
 """Manifests: the numbered, create-only list of what the store consists of. The newest is the truth."""
 
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from greenroom.runtime.contracts.records import Key, Table
 from greenroom.storage.objects import checked_json
-from greenroom.storage.objects.durable import create
 from greenroom.storage.objects.failure import corrupt
-from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.objects.objects import Objects
 
 FOLDER: Final = "manifest"
 _ENDING: Final = ".json"
@@ -19,15 +17,19 @@ class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One Parquet file of one table.
 
     Attributes:
-        path: Below the root of the store.
+        path: Its key among the store's files.
+        run: Parts of one sorted run have the same: their keys do not overlap.
         crc32c: Of the whole file.
         tail_bytes: Length of what stands behind the last row group: page index and footer.
         tail_crc32c: Of that tail. Page checksums cover the rest.
         min_key: Key of its first row. `max_key` likewise.
         min_seq: Smallest number of a record in it. `max_seq` likewise.
+        clean_seq: Deletions up to this number have been carried out in it.
+        newest_at: The latest time in it, where rows of its table age; else 0.
     """
 
     path: str
+    run: str
     rows: int
     bytes: int
     crc32c: int
@@ -37,10 +39,12 @@ class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
     max_key: Key
     min_seq: int
     max_seq: int
+    clean_seq: int
+    newest_at: float = 0.0
 
 
 class TableParts(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of one table, oldest records first."""
+    """The parts of one table: sorted runs, oldest records first, each in the order of its keys."""
 
     parts: tuple[PartInfo, ...] = ()
 
@@ -56,13 +60,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What the store consists of.
 
     Attributes:
+        format: Of this file and of the parts it lists.
         version: Its number, also its name.
         epoch: Of the writer that made it. Segments of earlier epochs count only if `sealed` names them.
         floor_seq: Every record up to this number is in parts.
         floor_checksum: Of the last frame up to there; the first frame of the journal names it as its previous.
         sealed: Segments of earlier writers, and how many of their bytes count.
+        erased_seq: Deletions up to this number are carried out everywhere: nothing they hid is left in a part.
     """
 
+    format: int = 1
     version: int
     epoch: int
     written_at: float
@@ -71,47 +78,48 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sealed: dict[str, int] = {}
     tables: dict[Table, TableParts] = {}
     removed: tuple[Removed, ...] = ()
+    erased_seq: int = 0
 
     def parts(self, table: Table) -> tuple[PartInfo, ...]:
-        """Return the parts of this table, oldest records first."""
+        """Return the parts of this table: sorted runs, oldest records first, each in the order of its keys."""
         found = self.tables.get(table)
         return found.parts if found else ()
 
 
-class Found(NamedTuple):
-    """A manifest and where it was read."""
-
-    manifest: Manifest
-    path: Path
-
-
-def versions(ops: FileOps, root: Path) -> list[int]:
+def versions(objects: Objects) -> list[int]:
     """Return the numbers of the manifests that are there, oldest first."""
-    names = [name.removesuffix(_ENDING) for name in ops.list_dir(root / FOLDER) if name.endswith(_ENDING)]
-    return [int(name) for name in names if name.isdigit()]
+    names = [key.rpartition("/")[2].removesuffix(_ENDING) for key in objects.list(FOLDER) if key.endswith(_ENDING)]
+    return sorted(int(name) for name in names if name.isdigit())
 
 
-def path_of(root: Path, version: int) -> Path:
+def key_of(version: int) -> str:
     """Return where the manifest of this number stands."""
-    return root / FOLDER / f"{version:012d}{_ENDING}"
+    return f"{FOLDER}/{version:012d}{_ENDING}"
 
 
-def read_newest(ops: FileOps, root: Path) -> Found | None:
+def read_newest(objects: Objects) -> Manifest | None:
     """Return the newest manifest, or None for a store that has none yet.
 
     Raises:
         StorageCorrupt: It is damaged. An older one is never taken in its stead, since records would be missing.
     """
-    found = versions(ops, root)
-    if not found:
-        return None
-    path = path_of(root, found[-1])
-    manifest = checked_json.decode(ops.read(path), Manifest, path)
-    if manifest.version != found[-1]:
-        raise corrupt(path, 0, f"it says version {manifest.version}")
-    return Found(manifest, path)
+    found = versions(objects)
+    return read(objects, found[-1]) if found else None
 
 
-def write(ops: FileOps, root: Path, manifest: Manifest) -> bool:
+def read(objects: Objects, version: int) -> Manifest:
+    """Return the manifest of this number.
+
+    Raises:
+        StorageCorrupt: It is damaged.
+    """
+    key = key_of(version)
+    manifest = checked_json.decode(objects.read(key), Manifest, objects.address(key))
+    if manifest.version != version:
+        raise corrupt(objects.address(key), 0, f"it says version {manifest.version}")
+    return manifest
+
+
+def write(objects: Objects, manifest: Manifest) -> bool:
     """Make the manifest durable; return False when another writer has made one of this number."""
-    return create(ops, path_of(root, manifest.version), checked_json.encode(manifest))
+    return objects.create(key_of(manifest.version), checked_json.encode(manifest))

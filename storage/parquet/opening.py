@@ -1,63 +1,65 @@
 """Opening a store: lock, identity, epoch, recovery. Blocking."""
 
 import time
-from pathlib import Path
 from typing import NamedTuple
 
-from greenroom.storage.journal.epoch import FOLDER as EPOCHS
+from greenroom.runtime.contracts.records import Table
 from greenroom.storage.journal.epoch import Epoch
-from greenroom.storage.journal.segment import FOLDER as SEGMENTS
-from greenroom.storage.objects.durable import make_dirs
 from greenroom.storage.objects.failure import corrupt, storage_error
-from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.objects.objects import Objects
 from greenroom.storage.parquet import manifest as manifests
-from greenroom.storage.parquet.blobs import FOLDER as BLOBS
+from greenroom.storage.parquet.cache import Cache
+from greenroom.storage.parquet.columns import to_rows
 from greenroom.storage.parquet.identity import load_identity
 from greenroom.storage.parquet.lock import StoreLock
 from greenroom.storage.parquet.manifest import Manifest
 from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.part import Part
 from greenroom.storage.parquet.part_writer import FOLDER as DATA
+from greenroom.storage.parquet.place import Place
 from greenroom.storage.parquet.recovery import Recovery, replay
 from greenroom.storage.parquet.upkeep import Upkeep
+from greenroom.storage.rows import Row
 
 
 class OpenStore(NamedTuple):
     """A store that is this writer's."""
 
-    lock: StoreLock
+    place: Place
+    lock: StoreLock | None
     epoch: Epoch
     manifest: Manifest
     recovery: Recovery
     upkeep: Upkeep
+    deletions: list[Row]
 
 
-def open_files(ops: FileOps, root: Path, options: StoreOptions) -> OpenStore:
-    """Take the store at `root`, made now if there is none, and read back its journal.
+def open_place(place: Place, options: StoreOptions) -> OpenStore:
+    """Take the store at this place, made now if there is none, and read back its journal.
 
     Raises:
         StorageCorrupt: Something in it is damaged; nothing was changed.
-        StorageError: It is open elsewhere, of a newer format, or the folder cannot be written.
+        StorageError: It is open elsewhere, of a newer format, or the place cannot be written.
     """
     try:
-        make_dirs(ops, root)
-        lock = StoreLock.acquire(root)
+        lock = StoreLock.acquire(place.locked) if place.locked is not None else None
         try:
-            return _take(ops, root, options, lock)
+            return _take(place, options, lock)
         except BaseException:
-            lock.release()
+            if lock is not None:
+                lock.release()
             raise
     except OSError as error:
-        raise storage_error(error, "cannot open the store", root) from error
+        raise storage_error(error, "cannot open the store", place.objects.url.removeprefix("file://")) from error
 
 
-def _take(ops: FileOps, root: Path, options: StoreOptions, lock: StoreLock) -> OpenStore:
-    load_identity(ops, root, now=time.time())
-    for folder in (EPOCHS, SEGMENTS, manifests.FOLDER, DATA, BLOBS):
-        make_dirs(ops, root / folder)
-    epoch = Epoch.take(ops, root, now=time.time())
+def _take(place: Place, options: StoreOptions, lock: StoreLock | None) -> OpenStore:
+    objects = place.objects
+    load_identity(objects, now=time.time())
+    epoch = Epoch.take(objects, now=time.time())
     while True:
-        before = _newest(ops, root)
-        recovery = replay(ops, root, before)
+        before = _newest(objects)
+        recovery = replay(place.log, objects, before)
         manifest = Manifest(
             version=before.version + 1,
             epoch=epoch.number,
@@ -67,28 +69,39 @@ def _take(ops: FileOps, root: Path, options: StoreOptions, lock: StoreLock) -> O
             sealed={name: size for name, size in recovery.sealed.items() if size},
             tables=before.tables,
             removed=before.removed,
+            erased_seq=before.erased_seq,
         )
         # Before anything is accepted: what an earlier writer adds to its segments from here on is never read.
-        if manifests.write(ops, root, manifest):
+        if manifests.write(objects, manifest):
             break
         epoch.check()  # an earlier writer was quicker by one flush: read again
     epoch.check()
-    upkeep = Upkeep(ops=ops, root=root, epoch=epoch, options=options)
+    upkeep = Upkeep(place=place, epoch=epoch, options=options)
     upkeep.sweep(manifest, frozenset())
     upkeep.sweep_orphans(manifest)
-    return OpenStore(lock, epoch, manifest, recovery, upkeep)
+    return OpenStore(place, lock, epoch, manifest, recovery, upkeep, _deletions(objects, manifest))
 
 
-def _newest(ops: FileOps, root: Path) -> Manifest:
-    found = manifests.read_newest(ops, root)
+def _deletions(objects: Objects, manifest: Manifest) -> list[Row]:
+    """Return the deletions in parts that are not carried out everywhere yet, oldest first."""
+    found: list[Row] = []
+    for info in manifest.parts(Table.DELETIONS):
+        if info.max_seq > manifest.erased_seq:
+            part = Part(objects, Table.DELETIONS, info, Cache(0))
+            found += to_rows(Table.DELETIONS, part.read())
+            part.close()
+    return sorted((row for row in found if row.seq > manifest.erased_seq), key=lambda row: row.seq)
+
+
+def _newest(objects: Objects) -> Manifest:
+    found = manifests.read_newest(objects)
     if found is None:
-        if any((root / DATA).rglob("*.parquet")):
-            raise corrupt(root / manifests.FOLDER, 0, "there are parts and no manifest that lists them")
+        if objects.list(DATA):
+            raise corrupt(objects.address(manifests.FOLDER), 0, "there are parts and no manifest that lists them")
         return Manifest(version=0, epoch=0, written_at=0.0)
-    for parts in found.manifest.tables.values():
+    for parts in found.tables.values():
         for info in parts.parts:
-            path = root / info.path
-            size = path.stat().st_size if ops.exists(path) else 0
+            size = objects.size(info.path) if objects.exists(info.path) else 0
             if size != info.bytes:
-                raise corrupt(path, size, f"it has {size} of {info.bytes} bytes")
-    return found.manifest
+                raise corrupt(objects.address(info.path), size, f"it has {size} of {info.bytes} bytes")
+    return found

@@ -5,7 +5,6 @@ import threading
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import google_crc32c
@@ -13,13 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from greenroom.runtime.contracts.errors import StorageError
-from greenroom.runtime.contracts.records import Key, Record, Table
+from greenroom.runtime.contracts.records import Key, Table
 from greenroom.storage.field import key_names
 from greenroom.storage.objects.failure import corrupt, storage_error
+from greenroom.storage.objects.objects import Objects
 from greenroom.storage.parquet.cache import Cache
-from greenroom.storage.parquet.columns import to_records
+from greenroom.storage.parquet.columns import to_rows
 from greenroom.storage.parquet.compute import pc
 from greenroom.storage.parquet.manifest import PartInfo
+from greenroom.storage.rows import Row
 
 # Reasons of the system's that say nothing about the bytes on the disk.
 _NOT_DAMAGE: Final = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES})
@@ -44,11 +45,12 @@ class Part:
     Used by several threads. A pinned part is in use by a scan and is not removed from the disk.
     """
 
-    def __init__(self, root: Path, table: Table, info: PartInfo, cache: Cache) -> None:
+    def __init__(self, objects: Objects, table: Table, info: PartInfo, cache: Cache) -> None:
         self.info = info
         self.table = table
         self.pins = 0
-        self._path = root / info.path
+        self._objects = objects
+        self._path = objects.address(info.path)
         self._keys = key_names(table)
         self._cache = cache
         self._lock = threading.Lock()
@@ -73,8 +75,8 @@ class Part:
         """Return the number of the first row of this row group."""
         return self._open().starts[group]
 
-    def find(self, key: Key) -> Record | None:
-        """Return the record with this key, or None.
+    def find(self, key: Key) -> Row | None:
+        """Return the record with this key and its number, or None.
 
         Raises:
             StorageCorrupt: The file is damaged.
@@ -87,10 +89,10 @@ class Part:
                 mask = equal if mask is None else pc.and_(mask, equal)
             index = pc.index(mask, True).as_py()
             if index >= 0:
-                return to_records(self.table, rows.slice(index, 1))[0]
+                return to_rows(self.table, rows.slice(index, 1))[0]
         return None
 
-    def take(self, rows: Sequence[int]) -> list[Record]:
+    def take(self, rows: Sequence[int]) -> list[Row]:
         """Return the records of these row numbers, in the order of the numbers given.
 
         Raises:
@@ -100,12 +102,12 @@ class Part:
         places: dict[int, list[int]] = {}
         for place, row in enumerate(rows):
             places.setdefault(bisect_right(starts, row) - 1, []).append(place)
-        found: list[tuple[int, Record]] = []
+        found: list[tuple[int, Row]] = []
         for group, members in places.items():
             picked = self._group(group).take([rows[place] - starts[group] for place in members])
-            found.extend(zip(members, to_records(self.table, picked), strict=True))
+            found.extend(zip(members, to_rows(self.table, picked), strict=True))
         found.sort(key=lambda item: item[0])
-        return [record for _, record in found]
+        return [row for _, row in found]
 
     def read(self, groups: Sequence[int] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """Return these row groups, all if None, one behind the other.
@@ -146,7 +148,7 @@ class Part:
 
     def _open_file(self) -> _Opened:
         info = self.info
-        source = pa.OSFile(str(self._path))
+        source = self._objects.open(info.path)
         if source.size() != info.bytes:
             raise corrupt(self._path, min(source.size(), info.bytes), f"it has {source.size()} of {info.bytes} bytes")
         source.seek(info.bytes - info.tail_bytes)

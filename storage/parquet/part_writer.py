@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import google_crc32c
@@ -11,8 +10,7 @@ import pyarrow.parquet as pq
 
 from greenroom.runtime.contracts.records import Key, Table
 from greenroom.storage.field import key_names
-from greenroom.storage.objects.durable import make_dirs, place
-from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.objects.objects import Objects
 from greenroom.storage.parquet.columns import SEQ, schema_of
 from greenroom.storage.parquet.compute import pc
 from greenroom.storage.parquet.manifest import PartInfo
@@ -32,7 +30,7 @@ _DICTIONARY: Final = frozenset(
 _NO_STATISTICS: Final = frozenset({"body", "plan", "content", "metadata", "error"})
 
 
-def write_part(ops: FileOps, root: Path, table: Table, rows: pa.Table, *, epoch: int, level: int) -> PartInfo:
+def write_part(objects: Objects, table: Table, rows: pa.Table, *, epoch: int, level: int, clean_seq: int) -> PartInfo:
     """Write the rows, one of each key, sorted by key, as a part that survives a loss of power, and describe it.
 
     The part counts for nothing until a manifest lists it.
@@ -43,11 +41,12 @@ def write_part(ops: FileOps, root: Path, table: Table, rows: pa.Table, *, epoch:
     crc: int = google_crc32c.value(data)
     seqs = pc.min_max(rows.column(SEQ)).as_py()
     path = f"{FOLDER}/{table}/{LEVELS[level]}/e{epoch}-s{seqs['max']:010d}-{crc:08x}.parquet"
-    make_dirs(ops, (root / path).parent)
-    place(ops, root / path, data)
+    objects.put(path, data)
     tail = _tail_bytes(data)
     return PartInfo(
         path=path,
+        run=path,
+        clean_seq=clean_seq,
         rows=rows.num_rows,
         bytes=len(data),
         crc32c=crc,

@@ -7,7 +7,6 @@ behind damage, or a break in the chain, means that acknowledged records are gone
 A limit: damage to exactly the last acknowledged frame looks like a frame that was being written.
 """
 
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,10 +15,9 @@ from greenroom.runtime.contracts.records import Record
 from greenroom.storage import codec
 from greenroom.storage.journal import frame
 from greenroom.storage.journal.journal import Boundary
-from greenroom.storage.journal.segment import FOLDER, SegmentName
-from greenroom.storage.objects.durable import make_dirs, place
+from greenroom.storage.journal.log import FOLDER, Log, SegmentName
 from greenroom.storage.objects.failure import corrupt
-from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.objects.objects import Objects
 from greenroom.storage.parquet.manifest import Manifest
 
 QUARANTINE: Final = "quarantine"
@@ -48,51 +46,61 @@ class Recovery(NamedTuple):
     torn_bytes: int
 
 
-def replay(ops: FileOps, root: Path, manifest: Manifest) -> Recovery:
+def replay(log: Log, objects: Objects, manifest: Manifest) -> Recovery:
     """Return every frame behind the manifest's floor.
+
+    Args:
+        objects: Where torn bytes are set aside.
 
     Raises:
         StorageCorrupt: Acknowledged records are damaged or missing.
     """
-    reader = _Reader(ops, root, Boundary(manifest.floor_seq, manifest.floor_checksum))
-    names = {str(name): name for name in _segments(ops, root, manifest)}
-    for missing in manifest.sealed.keys() - names.keys():
-        raise corrupt(root / FOLDER / missing, 0, "the file is missing")
+    reader = Reader(log, objects, Boundary(manifest.floor_seq, manifest.floor_checksum))
+    names = {str(name): name for name in segments(log, manifest)}
+    for missing in sorted(manifest.sealed.keys() - names.keys()):
+        raise corrupt(f"{log.address}/{missing}", 0, "the file is missing")
     for text, name in names.items():
         reader.read_segment(name, manifest.sealed.get(text))
     return Recovery(reader.frames, reader.end, reader.sealed, reader.torn_bytes)
 
 
-def _segments(ops: FileOps, root: Path, manifest: Manifest) -> list[SegmentName]:
+def segments(log: Log, manifest: Manifest) -> list[SegmentName]:
     """Return the segments that count, as they were written."""
-    found: list[SegmentName] = []
-    for text in ops.list_dir(root / FOLDER):
-        name = SegmentName.parse(text)
-        if name is None or name.first_seq <= manifest.floor_seq:
-            continue
-        # One of an earlier epoch that was not there when that epoch ended is a fenced writer's: never acknowledged.
-        if name.epoch >= manifest.epoch or text in manifest.sealed:
-            found.append(name)
-    return sorted(found)
+    # One of an earlier epoch that was not there when that epoch ended is a fenced writer's: never acknowledged.
+    return [
+        name
+        for name in log.names()
+        if name.first_seq > manifest.floor_seq and (name.epoch >= manifest.epoch or str(name) in manifest.sealed)
+    ]
 
 
-class _Reader:
-    def __init__(self, ops: FileOps, root: Path, floor: Boundary) -> None:
+class Reader:
+    """Reads segments one after the other and follows the chain of their frames.
+
+    Args:
+        objects: Where torn bytes are set aside; None leaves them alone.
+        floor: Where the first frame follows.
+    """
+
+    def __init__(self, log: Log, objects: Objects | None, floor: Boundary) -> None:
         self.frames: list[Replayed] = []
         self.end = floor
         self.sealed: dict[str, int] = {}
         self.torn_bytes = 0
-        self._ops = ops
-        self._root = root
+        self._log = log
+        self._objects = objects
 
     def read_segment(self, name: SegmentName, sealed: int | None) -> None:
         """Read one segment up to its last valid frame.
 
         Args:
             sealed: How many bytes count, when an earlier recovery has said so.
+
+        Raises:
+            StorageCorrupt: Acknowledged records are damaged or missing.
         """
-        path = self._root / FOLDER / str(name)
-        data = self._ops.read(path)
+        path = self._log.address_of(name)
+        data = self._log.read(name)
         if sealed is not None:
             if len(data) < sealed:
                 raise corrupt(path, len(data), f"it has {len(data)} of at least {sealed} bytes")
@@ -109,9 +117,9 @@ class _Reader:
         if (later := frame.find_header(data, behind, name.epoch)) is not None:
             raise corrupt(path, offset, f"a frame is damaged, and the one at {later} is not")
         if tail := rest.rstrip(b"\0"):
-            self._set_aside(path, offset, tail)
+            self._set_aside(name, offset, tail)
 
-    def _read_frame(self, path: Path, data: bytes, offset: int, epoch: int) -> int | None:
+    def _read_frame(self, path: str, data: bytes, offset: int, epoch: int) -> int | None:
         """Take the frame at this offset and return its size, or None when there is no valid one."""
         header = frame.read_header(data, offset)
         if header is None or header.epoch != epoch:
@@ -131,15 +139,15 @@ class _Reader:
         self.end = Boundary(self.end.seq + header.records, header.checksum)
         return frame.HEADER_BYTES + header.body_bytes
 
-    def _set_aside(self, path: Path, offset: int, tail: bytes) -> None:
-        folder = self._root / QUARANTINE
-        make_dirs(self._ops, folder)
+    def _set_aside(self, name: SegmentName, offset: int, tail: bytes) -> None:
+        self.torn_bytes += len(tail)
+        if self._objects is None:
+            return
         reason = {
-            "file": f"{FOLDER}/{path.name}",
+            "file": f"{FOLDER}/{name}",
             "offset": offset,
             "bytes": len(tail),
             "reason": "an append that was never acknowledged stood half written at the end of the journal",
         }
-        place(self._ops, folder / f"{path.name}.{offset}", tail)
-        place(self._ops, folder / f"{path.name}.{offset}.reason.json", msgspec.json.encode(reason))
-        self.torn_bytes += len(tail)
+        self._objects.put(f"{QUARANTINE}/{name}.{offset}", tail)
+        self._objects.put(f"{QUARANTINE}/{name}.{offset}.reason.json", msgspec.json.encode(reason))

@@ -7,6 +7,7 @@ import msgspec
 
 from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
+from greenroom.storage.deletions import See
 from greenroom.storage.parquet.part import Part
 from greenroom.storage.parquet.selection import Selection, select
 from greenroom.storage.rows import Rows, matching, position
@@ -25,18 +26,19 @@ class Scan:
         parts: Parts with rows that may be asked for, oldest records first; pinned by the caller.
     """
 
-    def __init__(self, table: Table, query: Query, memory: Sequence[Rows], parts: Sequence[Part]) -> None:
+    def __init__(self, table: Table, query: Query, memory: Sequence[Rows], parts: Sequence[Part], see: See) -> None:
         self._table = table
         self._query = query
         self._parts = parts
+        self._see = see
         self._hidden: set[Key] = set()
         fresh: list[Record] = []
         if memory and not parts and len(memory) == 1:
-            fresh = memory[0].select(query)
+            fresh = memory[0].select(query, see)
         else:
             unlimited = msgspec.structs.replace(query, limit=None)
             for rows in reversed(memory):
-                fresh += [record for record in rows.select(unlimited) if record.row_key not in self._hidden]
+                fresh += [record for record in rows.select(unlimited, see) if record.row_key not in self._hidden]
                 self._hidden |= rows.keys(query.prefix)
         fresh.sort(key=position, reverse=not query.reverse)
         self._fresh = fresh  # the next one last
@@ -75,10 +77,11 @@ class Scan:
     def _next_block(self, selection: Selection) -> list[Record]:
         """Return the next rows of the parts, and with them those in memory that stand before the last of them."""
         size = PAGE_ROWS if self._left is None else min(PAGE_ROWS, max(self._left, _MIN_BLOCK_ROWS))
-        block = selection.records(self._next, self._next + size)
+        block = selection.rows(self._next, self._next + size)
         self._next += len(block)
-        found = [record for record in matching(block, self._query) if record.row_key not in self._hidden]
-        last = position(block[-1])
+        shown = (record for row in block if (record := self._see(*row)) is not None)
+        found = [record for record in matching(shown, self._query) if record.row_key not in self._hidden]
+        last = position(block[-1].record)
         while self._fresh and self._stands_before(self._fresh[-1], last):
             found.append(self._fresh.pop())
         found.sort(key=position, reverse=self._query.reverse)

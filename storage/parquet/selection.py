@@ -6,12 +6,13 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from greenroom.runtime.contracts.records import RECORD_TYPES, Key, Record, Table
+from greenroom.runtime.contracts.records import RECORD_TYPES, Key, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage.field import FieldKind, fields_of, key_names, order_names
 from greenroom.storage.parquet.columns import SEQ
 from greenroom.storage.parquet.compute import pc
 from greenroom.storage.parquet.part import Part
+from greenroom.storage.rows import Row
 
 _PART: Final = "$part"
 _ROW: Final = "$row"
@@ -32,7 +33,7 @@ class Selection:
     def __len__(self) -> int:
         return 0 if self._found is None else int(self._found.num_rows)
 
-    def records(self, start: int, stop: int) -> list[Record]:
+    def rows(self, start: int, stop: int) -> list[Row]:
         """Return the records from position `start` up to `stop`.
 
         Raises:
@@ -45,7 +46,7 @@ class Selection:
         rows: list[int] = page.column(_ROW).to_pylist()
         if len(self._parts) == 1:
             return self._parts[0].take(rows)
-        records: list[Record | None] = [None] * len(rows)
+        records: list[Row | None] = [None] * len(rows)
         for source in set(sources):
             places = [place for place, other in enumerate(sources) if other == source]
             taken = self._parts[source].take([rows[place] for place in places])

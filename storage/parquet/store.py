@@ -15,19 +15,20 @@ from greenroom.runtime.contracts.errors import Fenced, StorageCorrupt, StorageEr
 from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.runtime.contracts.storage import Query, StoreHealth
 from greenroom.storage import codec
+from greenroom.storage.deletions import Deletions
 from greenroom.storage.journal.gate import Gate
 from greenroom.storage.journal.journal import Boundary, Journal
-from greenroom.storage.journal.segment import FOLDER as SEGMENTS
 from greenroom.storage.objects.failure import is_passing, storage_error
 from greenroom.storage.objects.ops import FileOps, OsFiles
-from greenroom.storage.parquet.blobs import FileBlobs
+from greenroom.storage.parquet.blobs import StoredBlobs
 from greenroom.storage.parquet.cache import Cache
 from greenroom.storage.parquet.catalog import Catalog, pinned
 from greenroom.storage.parquet.manifest import Manifest
 from greenroom.storage.parquet.memtable import Memtable
-from greenroom.storage.parquet.opening import OpenStore, open_files
+from greenroom.storage.parquet.opening import OpenStore, open_place
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.part import Part
+from greenroom.storage.parquet.place import Place, local_place
 from greenroom.storage.parquet.scan import Scan
 from greenroom.storage.rows import check_query
 
@@ -38,16 +39,17 @@ MAX_APPEND_BYTES: Final = 64 * 1024 * 1024
 
 
 class ParquetStorage:
-    """A store in a folder. Open it with `ParquetStorage.open`; use it on the loop it was opened on."""
+    """A store in a folder or a bucket. Use it on the loop it was opened on."""
 
-    def __init__(self, root: Path, options: StoreOptions, ops: FileOps, opened: OpenStore) -> None:
-        self._root = root
+    def __init__(self, options: StoreOptions, opened: OpenStore) -> None:
+        self._objects = opened.place.objects
         self._options = options
         self._lock = opened.lock
         self._epoch = opened.epoch
         self._upkeep = opened.upkeep
         self._cache = Cache(options.cache_bytes)
-        self._catalog = Catalog(root, opened.manifest, self._cache)
+        self._catalog = Catalog(self._objects, opened.manifest, self._cache)
+        self._deletions = Deletions()
         self._retired: list[Part] = []
         self._active = Memtable()
         self._frozen: tuple[Memtable, Boundary] | None = None
@@ -55,7 +57,7 @@ class ParquetStorage:
         self._torn_bytes = opened.recovery.torn_bytes
         self._appends = self._records = self._flushes = self._merges = self._queued = 0
         self._gate = Gate(self._has_room)
-        self._blobs = FileBlobs(ops, root)
+        self._blobs = StoredBlobs(self._objects)
         self._readers = ThreadPoolExecutor(2, "greenroom-read")
         self._worker = ThreadPoolExecutor(1, "greenroom-upkeep")
         self._loop = asyncio.get_running_loop()
@@ -66,16 +68,18 @@ class ParquetStorage:
         self._damage: StorageError | None = None
         self._closing: asyncio.Task[None] | None = None
         self._journal = Journal(
-            ops=ops,
-            folder=root / SEGMENTS,
+            log=opened.place.log,
             epoch=opened.epoch,
             end=opened.recovery.end,
             segment_bytes=options.segment_bytes,
             loop=self._loop,
             applied=self._apply,
         )
+        for deletion in opened.deletions:
+            self._deletions.add_all([deletion.record], deletion.seq)
         for frame in opened.recovery.frames:
             self._active.put(frame.records, frame.first_seq, frame.size)
+            self._deletions.add_all(frame.records, frame.first_seq)
         self._plan_flush()
 
     @classmethod
@@ -86,9 +90,13 @@ class ParquetStorage:
             StorageCorrupt: Something in it is damaged; nothing was changed.
             StorageError: It is open elsewhere, of a newer format, or the folder cannot be written.
         """
-        options, ops = options or StoreOptions(), ops or OsFiles()
-        opened = await asyncio.to_thread(open_files, ops, root, options)
-        return cls(root, options, ops, opened)
+        return await cls.open_at(local_place(ops or OsFiles(), root), options)
+
+    @classmethod
+    async def open_at(cls, place: Place, options: StoreOptions | None = None) -> Self:
+        """Take the store at this place. Raises as `open` does."""
+        options = options or StoreOptions()
+        return cls(options, await asyncio.to_thread(open_place, place, options))
 
     # ------------------------------------------------------------------------------------------------------- the port
 
@@ -120,16 +128,16 @@ class ParquetStorage:
             StorageCorrupt: A file is damaged.
         """
         self._check_open()
+        see = partial(self._deletions.seen, table)
         for memtable in reversed(self._memtables()):
-            if (record := memtable.tables[table].get(key)) is not None:
-                return record
+            if memtable.tables[table].has(key):
+                return memtable.tables[table].get(key, see)
         parts = self._catalog.parts_with(table, key)
         if not parts:
             return None
         with pinned(parts):
-            return await self._read(
-                lambda: next((found for part in reversed(parts) if (found := part.find(key))), None)
-            )
+            row = await self._read(lambda: next((found for part in reversed(parts) if (found := part.find(key))), None))
+        return see(*row) if row else None
 
     async def scan(self, table: Table, query: Query) -> AsyncIterator[Sequence[Record]]:
         """Yield pages of rows in `order`, the newest record of each key, as they are at the first page.
@@ -140,7 +148,13 @@ class ParquetStorage:
         self._check_open()
         check_query(table, query)
         parts = self._catalog.parts_with(table, query.prefix)
-        scan = Scan(table, query, [memtable.tables[table] for memtable in self._memtables()], parts)
+        scan = Scan(
+            table,
+            query,
+            [memtable.tables[table] for memtable in self._memtables()],
+            parts,
+            partial(self._deletions.seen, table),
+        )
         if not parts:
             for page in scan.rest():
                 yield page
@@ -201,7 +215,7 @@ class ParquetStorage:
             "manifest": self._catalog.manifest.version,
         }
         return StoreHealth(
-            url=f"file://{self._root}",
+            url=self._objects.url,
             epoch=self._epoch.number,
             is_writable=self._closing is None and self._journal.error is None,
             error=error.message if error else None,
@@ -236,6 +250,7 @@ class ParquetStorage:
     def _apply(self, records: list[Record], first_seq: int, size: int) -> None:
         """Make a durable append visible."""
         self._active.put(records, first_seq, size)
+        self._deletions.add_all(records, first_seq)
         self._seq = first_seq + len(records) - 1
         self._appends += 1
         self._records += len(records)
@@ -359,7 +374,7 @@ class ParquetStorage:
 
     def _adopt(self, manifest: Manifest) -> None:
         before = self._catalog
-        self._catalog = Catalog(self._root, manifest, self._cache, before)
+        self._catalog = Catalog(self._objects, manifest, self._cache, before)
         listed = set(self._catalog.all_parts())
         self._retired += [part for part in before.all_parts() if part not in listed]
 
@@ -370,7 +385,7 @@ class ParquetStorage:
             self._journal.error = error
             raise
         except OSError as error:
-            failure = storage_error(error, "cannot flush", self._root)
+            failure = storage_error(error, "cannot flush", self._objects.url.removeprefix("file://"))
             if not is_passing(error):
                 self._journal.error = failure  # a broken disk: the journal has everything, reopening reads it
             raise failure from error
@@ -389,4 +404,5 @@ class ParquetStorage:
             for part in (*self._catalog.all_parts(), *self._retired):
                 part.close()
         finally:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()

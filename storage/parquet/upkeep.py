@@ -3,19 +3,12 @@
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from pathlib import Path
-from typing import Final
 
 from greenroom.runtime.contracts.records import Table
-from greenroom.storage.journal.epoch import FOLDER as EPOCHS
 from greenroom.storage.journal.epoch import Epoch
 from greenroom.storage.journal.journal import Boundary
-from greenroom.storage.journal.segment import FOLDER as SEGMENTS
-from greenroom.storage.journal.segment import SegmentName
-from greenroom.storage.objects.durable import TEMPORARY
-from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.journal.log import SegmentName
 from greenroom.storage.parquet import manifest as manifests
-from greenroom.storage.parquet.blobs import FOLDER as BLOBS
 from greenroom.storage.parquet.catalog import Catalog
 from greenroom.storage.parquet.columns import to_arrow
 from greenroom.storage.parquet.manifest import Manifest, Removed, TableParts
@@ -23,9 +16,8 @@ from greenroom.storage.parquet.memtable import Memtable
 from greenroom.storage.parquet.merge import merged_rows, parts_to_merge
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.part_writer import FOLDER as DATA
-from greenroom.storage.parquet.part_writer import LEVELS, epoch_of, write_part
-
-_ABANDONED_AFTER_S: Final = 3600.0  # nobody takes so long to finish a file
+from greenroom.storage.parquet.part_writer import epoch_of, write_part
+from greenroom.storage.parquet.place import Place
 
 
 class Upkeep:
@@ -36,10 +28,10 @@ class Upkeep:
     """
 
     def __init__(
-        self, *, ops: FileOps, root: Path, epoch: Epoch, options: StoreOptions, now: Callable[[], float] = time.time
+        self, *, place: Place, epoch: Epoch, options: StoreOptions, now: Callable[[], float] = time.time
     ) -> None:
-        self._ops = ops
-        self._root = root
+        self._objects = place.objects
+        self._log = place.log
         self._epoch = epoch
         self._options = options
         self._now = now
@@ -55,7 +47,7 @@ class Upkeep:
         for table, rows in memtable.tables.items():
             if len(rows):
                 columns = to_arrow(table, rows.rows())
-                info = write_part(self._ops, self._root, table, columns, epoch=self._epoch.number, level=0)
+                info = write_part(self._objects, table, columns, epoch=self._epoch.number, level=0, clean_seq=0)
                 tables[table] = TableParts(parts=(*catalog.manifest.parts(table), info))
         return self._write(catalog.manifest, tables=tables, floor=floor, sealed={})
 
@@ -70,7 +62,7 @@ class Upkeep:
         if not merged:
             return None
         rows = merged_rows(table, merged)
-        info = write_part(self._ops, self._root, table, rows, epoch=self._epoch.number, level=1)
+        info = write_part(self._objects, table, rows, epoch=self._epoch.number, level=1, clean_seq=0)
         before = catalog.manifest
         parts = (*before.parts(table)[: -len(merged)], info)
         removed = tuple(Removed(path=part.info.path, at=self._now()) for part in merged)
@@ -84,35 +76,27 @@ class Upkeep:
         Args:
             in_use: Paths of replaced parts that are still being read.
         """
-        for text in self._ops.list_dir(self._root / SEGMENTS):
-            name = SegmentName.parse(text)
-            if name is not None and self._is_superfluous(name, manifest):
-                self._ops.unlink(self._root / SEGMENTS / text)
+        for name in self._log.names():
+            if self._is_superfluous(name, manifest):
+                self._log.delete(name)
         for part in manifest.removed:
             if part.path not in in_use and self._is_past_grace(part):
-                self._ops.unlink(self._root / part.path)
-        for version in manifests.versions(self._ops, self._root)[: -self._options.kept_manifests]:
-            self._ops.unlink(manifests.path_of(self._root, version))
+                self._objects.delete(part.path)
+        for version in manifests.versions(self._objects)[: -self._options.kept_manifests]:
+            self._objects.delete(manifests.key_of(version))
 
     def sweep_orphans(self, manifest: Manifest) -> None:
         """Remove what a crash left behind: unfinished files, and parts of earlier writers that no manifest lists.
 
         Nothing of a newer writer, which may be at work on another host, is touched.
         """
-        folders = [self._root, *(self._root / name for name in (SEGMENTS, EPOCHS, manifests.FOLDER))]
-        folders += [self._root / BLOBS / name for name in self._ops.list_dir(self._root / BLOBS)]
-        levels = [self._root / DATA / table / level for table in Table for level in LEVELS]
-        for folder in (*folders, *levels):
-            for name in self._ops.list_dir(folder):
-                if name.endswith(TEMPORARY) and self._is_abandoned(folder / name):
-                    self._ops.unlink(folder / name)
-        listed = {self._root / info.path for table in Table for info in manifest.parts(table)}
-        listed |= {self._root / part.path for part in manifest.removed}
-        for folder in levels:
-            for name in self._ops.list_dir(folder):
-                epoch = epoch_of(name)
-                if epoch is not None and epoch < self._epoch.number and folder / name not in listed:
-                    self._ops.unlink(folder / name)
+        self._objects.sweep()
+        listed = {info.path for table in Table for info in manifest.parts(table)}
+        listed |= {part.path for part in manifest.removed}
+        for key in self._objects.list(DATA):
+            epoch = epoch_of(key.rpartition("/")[2])
+            if epoch is not None and epoch < self._epoch.number and key not in listed:
+                self._objects.delete(key)
 
     def _write(
         self,
@@ -123,7 +107,7 @@ class Upkeep:
         sealed: dict[str, int],
         removed: tuple[Removed, ...] = (),
     ) -> Manifest:
-        gone = [part for part in before.removed if not self._ops.exists(self._root / part.path)]
+        gone = [part for part in before.removed if not self._objects.exists(part.path)]
         manifest = Manifest(
             version=before.version + 1,
             epoch=self._epoch.number,
@@ -133,8 +117,9 @@ class Upkeep:
             sealed=sealed,
             tables=tables,
             removed=(*(part for part in before.removed if part not in gone), *removed),
+            erased_seq=before.erased_seq,
         )
-        if not manifests.write(self._ops, self._root, manifest):
+        if not manifests.write(self._objects, manifest):
             raise self._epoch.fenced()
         self._epoch.check()
         return manifest
@@ -142,12 +127,6 @@ class Upkeep:
     def _is_superfluous(self, name: SegmentName, manifest: Manifest) -> bool:
         is_orphan = name.epoch < manifest.epoch and str(name) not in manifest.sealed
         return name.first_seq <= manifest.floor_seq or is_orphan
-
-    def _is_abandoned(self, path: Path) -> bool:
-        try:
-            return self._ops.modified_at(path) + _ABANDONED_AFTER_S < self._now()
-        except FileNotFoundError:
-            return False  # just finished: it has its real name now
 
     def _is_past_grace(self, part: Removed) -> bool:
         return part.at + self._options.reader_grace_s <= self._now()

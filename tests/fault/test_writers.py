@@ -13,6 +13,7 @@ from greenroom.runtime.contracts.records import Table
 from greenroom.storage.journal.epoch import Epoch
 from greenroom.storage.memory import MemoryStorage
 from greenroom.storage.objects import checked_json
+from greenroom.storage.objects.local import LocalObjects
 from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.open import open_storage
 from greenroom.storage.parquet.identity import StoreIdentity
@@ -40,7 +41,7 @@ async def test_a_writer_that_was_replaced_is_fenced_for_ever(tmp_path: Path) -> 
     """Once there is a newer epoch nothing of the older writer is acknowledged: no append, no flush."""
     storage = await ParquetStorage.open(tmp_path)
     await storage.append([head("r1")])
-    Epoch.take(OsFiles(), tmp_path, now=0.0)
+    Epoch.take(LocalObjects(OsFiles(), tmp_path), now=0.0)
     for _ in range(2):
         with pytest.raises(Fenced):
             await storage.append([head("r2")])
