@@ -57,7 +57,7 @@ bench: $(READY) ## run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(READY) ## resolve requirements.lock anew (ARGS=--upgrade)
-	@$(BIN)/uv pip compile --quiet pyproject.toml --extra notebook --group dev --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra notebook --extra s3 --group dev --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock $(ARGS)
 
 # The stamp is newer than the lock and the project file when the environment matches both. uv is taken from the lock too.
