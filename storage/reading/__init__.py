@@ -1,0 +1,1 @@
+"""Reading a store from outside, while the runtime writes it: SQL, data frames, files."""
