@@ -164,7 +164,15 @@ def _head_mark(run: RunState, node: NodeState) -> tuple[Json, ...]:
         return (child_status(node), node.error)
     timers = run.timers
     wake_at = min(timers.values()) if timers else None
-    return (run.status, wake_at, is_settled(run), run.usage.cost_micros, run.error)
+    return (_head_status(run), wake_at, is_settled(run), run.usage.cost_micros, run.error)
+
+
+def _head_status(run: RunState) -> RunStatus:
+    """Return the status, or `running` while a stored value is read for a run that otherwise rests.
+
+    A later life of the runtime takes up what may be moving and nothing else: it must find such a run.
+    """
+    return RunStatus.RUNNING if run.needs and not run.status.is_final else run.status
 
 
 def _root_head(run: RunState) -> RunHead:
@@ -175,7 +183,7 @@ def _root_head(run: RunState) -> RunHead:
         kind=started.kind,
         target=started.target,
         bundle=started.bundle,
-        status=run.status.value,
+        status=_head_status(run).value,
         created_at=run.created_at,
         updated_at=run.updated_at,
         root_id=run.run_id,

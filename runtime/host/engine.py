@@ -6,7 +6,7 @@ they are durable is anything dispatched, answered or published. Runs on one even
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
@@ -40,7 +40,6 @@ from greenroom.runtime.contracts.work import (
 from greenroom.runtime.core.advance import advance
 from greenroom.runtime.core.dispatch import pool_of, scope_of, work_item
 from greenroom.runtime.core.ending import answer_of
-from greenroom.runtime.core.fetches import open_fetches
 from greenroom.runtime.core.nodes import work_of
 from greenroom.runtime.core.state import Check, NodeState, RunState
 from greenroom.runtime.core.view import heads
@@ -89,12 +88,12 @@ class Engine:
         self.check = check
         self.bundles: dict[str, BundlePlan] = {}
         self.book = RunBook(storage, self.bundles, check, incarnation)
-        self.wheel = TimerWheel(clock, self._fire)
+        self.wheel = TimerWheel(clock, self._fire, self._wakes)
         self.fetching = Fetching(storage, self._fetched)
         self.stale_results = 0
         self.failure: StorageError | None = None
         self.on_failure: asyncio.Event = asyncio.Event()
-        self._recovered = asyncio.Event()
+        self.is_recovered = asyncio.Event()
         self.secrets = secrets
         self.checks: dict[tuple[str, str], asyncio.Future[Finished]] = {}
 
@@ -163,7 +162,7 @@ class Engine:
             self.pools.answer(CallAnswer(run_id=run.run_id, path=path, attempt=number, name=name, answer=answer))
         for path, sha256 in move.needs:
             self.fetching.begin(run.run_id, path, sha256)
-        self.wheel.set((run.run_id,), min(run.timers.values(), default=None))
+        self.set_wake(run)
         if run.status.is_final and not entry.stream.is_ended:
             entry.stream.is_ended = True
             trace_run(run)
@@ -181,7 +180,7 @@ class Engine:
 
     async def reported(self, reports: tuple[Report, ...]) -> None:
         """Take reports of a worker; when this returns they are durable. Those that come early wait for recovery."""
-        await self._recovered.wait()
+        await self.is_recovered.wait()
         for run_id in {report.run_id for report in reports}:
             if self.book.find(run_id) is None and (run_id, "") not in self.checks:
                 await self._load_quietly(run_id)
@@ -219,7 +218,7 @@ class Engine:
                 if self._is_current(entry, report):
                     self.collect(batch, entry, Wrote(at=now, path=report.path, data=report.data))
             case Began():
-                self._limit(entry, report, now)
+                self.limit(entry, report, now)
             case Call():
                 self._call(batch, entry, report, now)
             case Finished():
@@ -245,7 +244,8 @@ class Engine:
         node = entry.state.nodes.get(report.path)
         return node is not None and node.has_attempt and node.attempt == report.attempt
 
-    def _limit(self, entry: RunEntry, report: Began, now: float) -> None:
+    def limit(self, entry: RunEntry, report: Began, now: float) -> None:
+        """Let an attempt that has begun end when its time is over."""
         node = entry.state.nodes.get(report.path)
         work = work_of(node.node) if node is not None else None
         if work is not None and work[2].timeout_s is not None and self._is_current(entry, report):
@@ -286,7 +286,7 @@ class Engine:
 
     async def lost(self, attempts: list[tuple[str, str, int]]) -> None:
         """Take the news that a worker died with these attempts."""
-        await self._recovered.wait()
+        await self.is_recovered.wait()
         batch = Batch()
         for run_id, _, _ in attempts:
             if (check := self.checks.get((run_id, ""))) is not None and not check.done():
@@ -311,6 +311,19 @@ class Engine:
         await self.record(entry, Fetched(at=self.clock.now(), path=path, sha256=sha256, problem=problem))
         entry.state.stored.pop(sha256, None)
 
+    def set_wake(self, run: RunState) -> None:
+        """Let a run's next timer fire; its head in the store has the time too."""
+        self.wheel.set((run.run_id,), min(run.timers.values(), default=None), is_stored=True)
+
+    async def _wakes(self, low: float | None, high: float) -> AsyncIterator[list[tuple[tuple[str, ...], float]]]:
+        query = Query(where={"is_open": (True,)}, between={"wake_at": (low, high)})
+        async for page in self.storage.scan(Table.RUNS, query):
+            yield [
+                ((head.run_id,), head.wake_at)
+                for head in page
+                if isinstance(head, RunHead) and head.wake_at is not None
+            ]
+
     async def _fire(self, key: tuple[str, ...]) -> None:
         try:
             entry = await self.book.load(key[0])
@@ -333,51 +346,13 @@ class Engine:
         if batch.rows:
             await self.commit(batch)
         else:
-            self.wheel.set((run.run_id,), min(run.timers.values(), default=None))
+            self.set_wake(run)
 
     async def _fire_attempt(self, entry: RunEntry, path: str) -> None:
         node = entry.state.nodes.get(path)
         if node is not None and node.has_attempt:
             fired = TimerFired(at=self.clock.now(), path=path, kind="attempt", attempt=node.attempt)
             await self.record(entry, fired)
-
-    async def recover(self, living: dict[tuple[str, str], int]) -> None:
-        """Take up every open run: timers first, then the attempts that no living worker has."""
-        open_runs: list[str] = []
-        query = Query(where={"is_open": (True,)})
-        async for page in self.storage.scan(Table.RUNS, query):
-            for head in page:
-                assert isinstance(head, RunHead)  # noqa: S101 - the table holds nothing else
-                if head.status not in {"waiting", "suspended", "paused"}:
-                    open_runs.append(head.run_id)
-                elif head.wake_at is not None:
-                    self.wheel.set((head.run_id,), head.wake_at)
-        for run_id in open_runs:
-            try:
-                entry = await self.book.load(run_id)
-            except Exception:
-                log.warning("run %s cannot be recovered", run_id, exc_info=True)
-                continue
-            await self._take_up(entry, living)
-        self._recovered.set()
-
-    async def _take_up(self, entry: RunEntry, living: dict[tuple[str, str], int]) -> None:
-        run = entry.state
-        now = self.clock.now()
-        batch = Batch()
-        for node in list(run.nodes.values()):
-            if not node.has_attempt:
-                continue
-            if living.get((run.run_id, node.path)) == node.attempt:
-                self._limit(entry, Began(run_id=run.run_id, path=node.path, attempt=node.attempt), now)
-            else:
-                lost = AttemptLost(at=now, path=node.path, attempt=node.attempt, is_unseen=True)
-                self.collect(batch, entry, lost)
-        if batch.rows:
-            await self.commit(batch)
-        for path, sha256 in open_fetches(run):
-            self.fetching.begin(run.run_id, path, sha256)
-        self.wheel.set((run.run_id,), min(run.timers.values(), default=None))
 
 
 def _unavailable(error: StorageError) -> RuntimeUnavailable:

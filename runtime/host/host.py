@@ -22,6 +22,7 @@ from greenroom.runtime.host.catalog import Catalog
 from greenroom.runtime.host.engine import Engine
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.reading import Reading
+from greenroom.runtime.host.recovery import recover
 from greenroom.runtime.host.secret_keys import SecretKeys
 from greenroom.runtime.host.starting import Starter
 from greenroom.runtime.host.steering import Steering
@@ -135,7 +136,7 @@ class Host:
         try:
             await catalog.load()
             living = await pools.open(storage.health().epoch, engine.reported, engine.lost)
-            await engine.recover(living)
+            await recover(engine, living)
         except BaseException:
             await pools.close(stop_workers=False)
             await storage.close()

@@ -1,36 +1,69 @@
 """One timer wheel for everything that waits for a time.
 
-A key has at most one time. The wheel is rebuilt from the store at start; it holds nothing that is not there, except
-the limits of running attempts, which their workers report anew.
+A key has at most one time. What the store knows too, the times of sleeping runs, is held only when it comes within a
+window of time, and loaded from the store window by window: a million runs that sleep for a month cost nothing here.
+The limits of running attempts are not in the store; they are always held, and workers report them anew.
 """
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final
 
+from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.ports import Clock
+
+WINDOW_S: Final = 60.0
+"""How far ahead the wheel looks; the next window is loaded when half of it has passed."""
+
+RELOAD_S: Final = 5.0
+"""Wait before a window that could not be read is tried again."""
+
+MAX_AT_ONCE: Final = 256
+"""Most keys whose time has come that are dealt with together: their commits share synced writes."""
+
+log = logging.getLogger("greenroom.timers")
 
 Key = tuple[str, ...]
 
+Load = Callable[[float | None, float], AsyncIterator[Sequence[tuple[Key, float]]]]
+"""Yields what the store holds with low < time <= high."""
+
 
 class TimerWheel:
-    """Calls back when a key's time has come; setting a key again moves it."""
+    """Calls back when a key's time has come; setting a key again moves it.
 
-    def __init__(self, clock: Clock, fire: Callable[[Key], Awaitable[None]]) -> None:
+    Args:
+        clock: Time.
+        fire: Called with a key when its time has come.
+        load: Reads times from the store.
+    """
+
+    def __init__(self, clock: Clock, fire: Callable[[Key], Awaitable[None]], load: Load) -> None:
         self._clock = clock
         self._fire = fire
+        self._load = load
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, Key]] = []
         self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._horizon = clock.now() + WINDOW_S
+        self._loaded_to: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
-        """How many keys wait."""
+        """How many keys wait here."""
         return len(self._due)
 
-    def set(self, key: Key, at: float | None) -> None:
-        """Let `key` fire at `at`, or not at all."""
-        if at is None:
+    def set(self, key: Key, at: float | None, *, is_stored: bool = False) -> None:
+        """Let `key` fire at `at`, or not at all.
+
+        Args:
+            key: Who waits.
+            at: Epoch seconds.
+            is_stored: The store has this time, durable: behind the window it is not held here.
+        """
+        if at is None or (is_stored and at > self._horizon):
             self._due.pop(key, None)
             return
         if self._due.get(key) == at:
@@ -40,37 +73,72 @@ class TimerWheel:
         if self._heap[0][1] == key:
             self._changed.set()
 
+    async def load(self) -> None:
+        """Take what the store holds up to the end of the next window.
+
+        The window is moved before the store is read: a time that is made durable meanwhile is set here by whoever
+        made it, and then this does not override it with what was read.
+        """
+        high = self._horizon = max(self._horizon, self._clock.now() + WINDOW_S)
+        async for page in self._load(self._loaded_to, high):
+            for key, at in page:
+                if key not in self._due:
+                    self.set(key, at)
+        self._loaded_to = high
+
     def start(self) -> None:
-        """Begin to fire."""
-        self._task = asyncio.create_task(self._run(), name="timer wheel")
+        """Begin to fire, and to load window after window."""
+        self._tasks = [
+            asyncio.create_task(self._run(), name="timer wheel"),
+            asyncio.create_task(self._keep_loading(), name="timer windows"),
+        ]
 
     async def stop(self) -> None:
         """Fire no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
 
-    def clear(self) -> None:
-        """Forget every key."""
-        self._due.clear()
-        self._heap.clear()
+    async def _keep_loading(self) -> None:
+        next_at = self._horizon - WINDOW_S / 2
+        while True:
+            await self._clock.sleep_until(next_at)
+            try:
+                await self.load()
+            except StorageError:
+                log.warning("the times of sleeping runs could not be read; trying again", exc_info=True)
+                next_at = self._clock.now() + RELOAD_S
+            else:
+                next_at = self._horizon - WINDOW_S / 2
 
     async def _run(self) -> None:
         while True:
             self._changed.clear()
-            while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
-                heapq.heappop(self._heap)
+            self._skip_moved()
             if not self._heap:
                 await self._changed.wait()
                 continue
-            at, key = self._heap[0]
-            if at > self._clock.now():
+            at, now = self._heap[0][0], self._clock.now()
+            if at > now:
                 await self._wait_until(at)
                 continue
-            heapq.heappop(self._heap)
+            await asyncio.gather(*(self._fire(key) for key in self._take(now)))
+
+    def _take(self, now: float) -> list[Key]:
+        """Return the keys whose time has come, the earliest first."""
+        keys: list[Key] = []
+        while self._heap and self._heap[0][0] <= now and len(keys) < MAX_AT_ONCE:
+            _, key = heapq.heappop(self._heap)
             del self._due[key]
-            await self._fire(key)
+            keys.append(key)
+            self._skip_moved()
+        return keys
+
+    def _skip_moved(self) -> None:
+        """Drop the times of keys that have another by now, or none."""
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
 
     async def _wait_until(self, at: float) -> None:
         sleep = asyncio.ensure_future(self._clock.sleep_until(at))

@@ -1,0 +1,70 @@
+"""Taking up the runs of an earlier life: what may be moving is loaded, what is parked stays in the store."""
+
+import logging
+from typing import Final
+
+from greenroom.runtime.contracts.entries import AttemptLost
+from greenroom.runtime.contracts.records import RunHead, Table
+from greenroom.runtime.contracts.statuses import RunStatus
+from greenroom.runtime.contracts.storage import Query
+from greenroom.runtime.contracts.work import Began
+from greenroom.runtime.core.fetches import open_fetches
+from greenroom.runtime.host.batch import Batch
+from greenroom.runtime.host.book import RunEntry
+from greenroom.runtime.host.engine import Engine
+
+RESTING: Final = frozenset({RunStatus.WAITING, RunStatus.SUSPENDED, RunStatus.PAUSED})
+"""Statuses of open runs in which nothing moves: only a timer or a request wakes them."""
+
+MOVING: Final = tuple(status.value for status in RunStatus if status not in RESTING)
+
+log = logging.getLogger("greenroom.recovery")
+
+
+async def recover(engine: Engine, living: dict[tuple[str, str], int]) -> None:
+    """Take up every run that may be moving: timers first, then the attempts that no living worker has.
+
+    A run that has ended is among them while its callback runs. Of runs at rest only the next window of timers is read.
+
+    Args:
+        engine: The new life.
+        living: Attempts that workers have: (run, path) to attempt number.
+    """
+    await engine.wheel.load()
+    for run_id in await _moving(engine):
+        try:
+            entry = await engine.book.load(run_id)
+        except Exception:
+            log.warning("run %s cannot be recovered", run_id, exc_info=True)
+            continue
+        await _take_up(engine, entry, living)
+    engine.is_recovered.set()
+
+
+async def _moving(engine: Engine) -> list[str]:
+    query = Query(where={"is_open": (True,), "status": MOVING})
+    return [
+        head.run_id
+        async for page in engine.storage.scan(Table.RUNS, query)
+        for head in page
+        if isinstance(head, RunHead)
+    ]
+
+
+async def _take_up(engine: Engine, entry: RunEntry, living: dict[tuple[str, str], int]) -> None:
+    run = entry.state
+    now = engine.clock.now()
+    batch = Batch()
+    for node in list(run.nodes.values()):
+        if not node.has_attempt:
+            continue
+        if living.get((run.run_id, node.path)) == node.attempt:
+            engine.limit(entry, Began(run_id=run.run_id, path=node.path, attempt=node.attempt), now)
+        else:
+            lost = AttemptLost(at=now, path=node.path, attempt=node.attempt, is_unseen=True)
+            engine.collect(batch, entry, lost)
+    if batch.rows:
+        await engine.commit(batch)
+    for path, sha256 in open_fetches(run):
+        engine.fetching.begin(run.run_id, path, sha256)
+    engine.set_wake(run)
