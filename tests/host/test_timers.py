@@ -60,7 +60,7 @@ async def test_windows_follow_one_another_without_a_gap() -> None:
     """Sleeps of every length around the ends of windows end at their second."""
     flow = Workflow("w").sleep(lambda value: value).then(echo)
     async with Harness(App(workflows=[flow])) as harness:
-        lengths = [29, 30, 31, 59, 60, 60.6, 61.2, 89, 90, 91, 119, 120, 121, 300]
+        lengths = [29, 30, 31, 59, 60, 60.5, 61.25, 89, 90, 91, 119, 120, 121, 300]
         runs = [await asleep(harness, value=length) for length in lengths]
         now: float = 0
         for length, run in zip(lengths, runs, strict=True):
