@@ -6,9 +6,10 @@ Blobs are written once and named by their digest, so this needs no lock and no f
 import asyncio
 
 from greenroom.storage import blob
+from greenroom.storage.objects.bucket import Bucket
 from greenroom.storage.objects.local import LocalObjects
 from greenroom.storage.objects.ops import OsFiles
-from greenroom.storage.open import path_of
+from greenroom.storage.open import bucket_objects, is_bucket, path_of
 from greenroom.storage.parquet.blobs import StoredBlobs
 
 
@@ -35,7 +36,7 @@ class MemoryBlobs:
 
 
 class SharedBlobs:
-    """Blobs of a file store, read and written off the event loop."""
+    """Blobs of a store in a folder or a bucket, read and written off the event loop."""
 
     def __init__(self, files: StoredBlobs) -> None:
         self._files = files
@@ -53,4 +54,6 @@ def open_blobs(url: str) -> MemoryBlobs | SharedBlobs:
     """Return the blobs of the store that a URL names."""
     if url == "memory://":
         return MemoryBlobs()
+    if is_bucket(url):
+        return SharedBlobs(StoredBlobs(bucket_objects(Bucket.parse(url))))
     return SharedBlobs(StoredBlobs(LocalObjects(OsFiles(), path_of(url))))

@@ -129,7 +129,7 @@ async def test_urls_name_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert storage.health().url == f"file://{tmp_path}/my store"
         await storage.close()
     assert isinstance(await open_storage("memory://"), MemoryStorage)
-    for url in ("s3://bucket/store", "postgresql://host/db", "redis://", "file://", "", "memory://x"):
+    for url in ("gs://bucket/store", "postgresql://host/db", "redis://", "file://", "", "memory://x"):
         with pytest.raises(ConfigError, match=r"memory://, file:///absolute/path"):
             await open_storage(url)
 
