@@ -1,15 +1,13 @@
 """What has been deleted and may still be on the disk: which rows no read shows any more.
 
-A deletion hides every row of its workspace, run or thread with a smaller number than its own. Rows of the ledger
-outlive a run: they stay, without saying which run they belonged to.
+A deletion hides every row of its workspace, run or thread with a smaller number than its own. What is written with it
+or after it is not its business: whoever deletes a run and must keep its money writes the rows that stay anew.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from msgspec.structs import replace
-
-from greenroom.runtime.contracts.records import Deletion, LedgerRow, Record, Table
+from greenroom.runtime.contracts.records import Deletion, Record, Table
 
 RUN_FIELD: Final[dict[Table, str]] = {
     Table.RUNS: "root_id",
@@ -54,37 +52,55 @@ class Deletions:
             if isinstance(record, Deletion):
                 self.add(record, seq)
 
-    def copy(self, *, above: int = 0) -> "Deletions":
-        """Return those with numbers above `above`, as they are now."""
+    def copy(self) -> "Deletions":
+        """Return them as they are now."""
         other = Deletions()
-        other.workspaces = {name: seq for name, seq in self.workspaces.items() if seq > above}
-        other.runs = {name: seq for name, seq in self.runs.items() if seq > above}
-        other.threads = {name: seq for name, seq in self.threads.items() if seq > above}
+        other.workspaces, other.runs, other.threads = dict(self.workspaces), dict(self.runs), dict(self.threads)
         return other
 
-    def hides(self, table: Table, record: Record, seq: int) -> bool:
-        """Return whether the row with this number is gone."""
-        if table in KEPT:
-            return False
-        fields: Any = record
-        if self.workspaces and self.workspaces.get(record.workspace, 0) > seq:
-            return True
-        if self.runs and table in RUN_FIELD and table is not Table.LEDGER:
-            return self.runs.get((record.workspace, getattr(fields, RUN_FIELD[table])), 0) > seq
-        if self.threads and table in THREAD_TABLES:
-            return self.threads.get((record.workspace, fields.thread_id), 0) > seq
-        return False
+    def between(self, low: int, high: int) -> "Deletions":
+        """Return a copy of those with numbers above `low` and up to `high`."""
+        other = Deletions()
+        other.workspaces = {name: seq for name, seq in self.workspaces.items() if low < seq <= high}
+        other.runs = {name: seq for name, seq in self.runs.items() if low < seq <= high}
+        other.threads = {name: seq for name, seq in self.threads.items() if low < seq <= high}
+        return other
 
-    def seen(self, table: Table, record: Record, seq: int) -> Record | None:
-        """Return the row as reads show it, or None when it is gone."""
-        if not len(self):
-            return record
-        if self.hides(table, record, seq):
-            return None
-        if isinstance(record, LedgerRow) and self.runs.get((record.workspace, record.run_id or ""), 0) > seq:
-            return replace(record, run_id=None, path=None)
-        return record
+    def hides(self, table: Table, workspace: str, owner: str | None, seq: int) -> bool:
+        """Return whether the row with this number is gone.
+
+        Args:
+            owner: The run or the thread it belongs to, as `owner_field` names it.
+        """
+        if self.workspaces and self.workspaces.get(workspace, 0) > seq:
+            return True
+        if owner is None:
+            return False
+        of = self.threads if table in THREAD_TABLES else self.runs
+        return of.get((workspace, owner), 0) > seq
+
+    def see(self, table: Table) -> "See":
+        """Return what shows a row of this table, or None for one that is gone."""
+        if table in KEPT or not len(self):
+            return _everything
+        name = owner_field(table)
+
+        def see(record: Record, seq: int) -> Record | None:
+            row: Any = record
+            owner = getattr(row, name) if name else None
+            return None if self.hides(table, row.workspace, owner, seq) else record
+
+        return see
 
 
 See = Callable[[Record, int], Record | None]
-"""Returns a row as reads show it, given its number."""
+"""Returns a row, given its number, or None when no read shows it."""
+
+
+def owner_field(table: Table) -> str | None:
+    """Return the field that names the run or the thread a row belongs to."""
+    return "thread_id" if table in THREAD_TABLES else RUN_FIELD.get(table)
+
+
+def _everything(record: Record, _: int) -> Record:
+    return record

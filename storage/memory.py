@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
 from typing import Final
 
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import TABLE_OF, BlobRow, Key, Record, Table
 from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, Query, StoreHealth, VerifyReport
 from greenroom.storage import blob, codec
-from greenroom.storage.deletions import Deletions, See
+from greenroom.storage.deletions import Deletions
 from greenroom.storage.rows import Rows, check_query
 
 PAGE_ROWS: Final = 512
@@ -46,13 +45,13 @@ class MemoryStorage:
     async def get(self, table: Table, key: Key) -> Record | None:
         """Return the newest record with this key, or None."""
         self._check_open()
-        return self._tables[table].get(key, self._see(table))
+        return self._tables[table].get(key, self._deletions.see(table))
 
     async def scan(self, table: Table, query: Query) -> AsyncIterator[Sequence[Record]]:
         """Yield pages of rows in `order`, the newest record of each key, as they are at the first page."""
         self._check_open()
         check_query(table, query)
-        found = self._tables[table].select(query, self._see(table))
+        found = self._tables[table].select(query, self._deletions.see(table))
         for start in range(0, len(found), PAGE_ROWS):
             yield found[start : start + PAGE_ROWS]
 
@@ -92,7 +91,7 @@ class MemoryStorage:
         before = sum(len(rows) for rows in self._tables.values())
         deletions = len(self._deletions)
         shas = {record.sha256 for record in self._every(Table.BLOBS) if isinstance(record, BlobRow)}
-        self._tables = {table: rows.shown(self._see(table)) for table, rows in self._tables.items()}
+        self._tables = {table: rows.shown(self._deletions.see(table)) for table, rows in self._tables.items()}
         kept = {record.sha256 for record in self._every(Table.BLOBS) if isinstance(record, BlobRow)}
         gone = sorted(shas - kept)
         size = sum(len(self._blobs.pop(sha256, b"")) for sha256 in gone)
@@ -117,9 +116,6 @@ class MemoryStorage:
     async def close(self) -> None:
         """Refuse everything from here on. Closing twice is fine."""
         self._is_open = False
-
-    def _see(self, table: Table) -> See:
-        return partial(self._deletions.seen, table)
 
     def _every(self, table: Table) -> list[Record]:
         return [row.record for row in self._tables[table].rows()]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice
 from typing import Any, Final
@@ -17,6 +18,7 @@ from greenroom.storage.rows import Row
 SEQ: Final = "seq"
 _SLICE_ROWS: Final = 512
 _MICROS: Final = 1_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Large offsets, so that no merge of big values overflows; in the file they are the same as the small ones.
 _TYPES: Final[dict[FieldKind, pa.DataType]] = {
@@ -56,21 +58,31 @@ def to_rows(table: Table, columns: pa.Table) -> list[Row]:
     return [Row(kind(**dict(zip(names, row, strict=True))), seq) for seq, row in rows]
 
 
-def conform(table: Table, columns: pa.Table) -> pa.Table:
-    """Return the rows of an older part with the columns of today, new fields at their defaults."""
+def micros_of(at: datetime) -> int:
+    """Return a column's time as the microseconds it stands for."""
+    return (at.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def conform(table: Table, columns: pa.Table, names: Sequence[str] | None = None) -> pa.Table:
+    """Return the rows of an older part with the columns of today, new fields at their defaults.
+
+    Args:
+        names: Only these columns.
+    """
     schema = schema_of(table)
-    if columns.schema.names == schema.names:
+    wanted = schema.names if names is None else list(names)
+    if columns.column_names == wanted:
         return columns
+    fields = {field.name: field for field in fields_of(RECORD_TYPES[table])}
     defaults = {field.name: field.default for field in msgspec.structs.fields(RECORD_TYPES[table])}
-    arrays = []
-    for field in fields_of(RECORD_TYPES[table]):
-        if field.name in columns.column_names:
-            arrays.append(columns.column(field.name))
+    arrays: list[Any] = []
+    for name in wanted:
+        if name in columns.column_names:
+            arrays.append(columns.column(name))
         else:
-            default = defaults[field.name]
-            value = None if default is msgspec.NODEFAULT else default
-            arrays.append(_to_column(field, [value] * columns.num_rows))
-    return pa.table([columns.column(SEQ), *arrays], schema=schema)
+            value = None if defaults[name] is msgspec.NODEFAULT else defaults[name]
+            arrays.append(_to_column(fields[name], [value] * columns.num_rows))
+    return pa.table(arrays, schema=pa.schema([schema.field(name) for name in wanted]))
 
 
 def _batches(table: Table, rows: Sequence[Row]) -> Iterator[pa.RecordBatch]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from greenroom.runtime.contracts.errors import StorageError
+from greenroom.storage.objects.durable import make_dirs
+from greenroom.storage.objects.ops import OsFiles
 
 _NAME: Final = "LOCK"
 _MAX_BYTES: Final = 512
@@ -26,7 +28,7 @@ class StoreLock:
         Raises:
             StorageError: Another process, or this one, has it.
         """
-        root.mkdir(parents=True, exist_ok=True)
+        make_dirs(OsFiles(), root)
         fd = os.open(root / _NAME, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

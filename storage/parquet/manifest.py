@@ -25,7 +25,7 @@ class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
         min_key: Key of its first row. `max_key` likewise.
         min_seq: Smallest number of a record in it. `max_seq` likewise.
         clean_seq: Deletions up to this number have been carried out in it.
-        newest_at: The latest time in it, where rows of its table age; else 0.
+        oldest_at: The earliest time in it, where rows of its table age; else 0. `newest_at` is the latest.
     """
 
     path: str
@@ -40,6 +40,7 @@ class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
     min_seq: int
     max_seq: int
     clean_seq: int
+    oldest_at: float = 0.0
     newest_at: float = 0.0
 
 

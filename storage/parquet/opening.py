@@ -3,23 +3,21 @@
 import time
 from typing import NamedTuple
 
-from greenroom.runtime.contracts.records import Table
+from greenroom.storage.deletions import Deletions
 from greenroom.storage.journal.epoch import Epoch
 from greenroom.storage.objects.failure import corrupt, storage_error
 from greenroom.storage.objects.objects import Objects
 from greenroom.storage.parquet import manifest as manifests
-from greenroom.storage.parquet.cache import Cache
-from greenroom.storage.parquet.columns import to_rows
 from greenroom.storage.parquet.identity import load_identity
 from greenroom.storage.parquet.lock import StoreLock
 from greenroom.storage.parquet.manifest import Manifest
 from greenroom.storage.parquet.options import StoreOptions
-from greenroom.storage.parquet.part import Part
 from greenroom.storage.parquet.part_writer import FOLDER as DATA
+from greenroom.storage.parquet.pending import pending_deletions
 from greenroom.storage.parquet.place import Place
 from greenroom.storage.parquet.recovery import Recovery, replay
+from greenroom.storage.parquet.sweeping import Sweeper
 from greenroom.storage.parquet.upkeep import Upkeep
-from greenroom.storage.rows import Row
 
 
 class OpenStore(NamedTuple):
@@ -31,7 +29,8 @@ class OpenStore(NamedTuple):
     manifest: Manifest
     recovery: Recovery
     upkeep: Upkeep
-    deletions: list[Row]
+    sweeper: Sweeper
+    deletions: Deletions
 
 
 def open_place(place: Place, options: StoreOptions) -> OpenStore:
@@ -76,21 +75,11 @@ def _take(place: Place, options: StoreOptions, lock: StoreLock | None) -> OpenSt
             break
         epoch.check()  # an earlier writer was quicker by one flush: read again
     epoch.check()
+    sweeper = Sweeper(place=place, epoch=epoch, options=options)
+    sweeper.sweep(manifest, frozenset())
+    sweeper.sweep_orphans(manifest)
     upkeep = Upkeep(place=place, epoch=epoch, options=options)
-    upkeep.sweep(manifest, frozenset())
-    upkeep.sweep_orphans(manifest)
-    return OpenStore(place, lock, epoch, manifest, recovery, upkeep, _deletions(objects, manifest))
-
-
-def _deletions(objects: Objects, manifest: Manifest) -> list[Row]:
-    """Return the deletions in parts that are not carried out everywhere yet, oldest first."""
-    found: list[Row] = []
-    for info in manifest.parts(Table.DELETIONS):
-        if info.max_seq > manifest.erased_seq:
-            part = Part(objects, Table.DELETIONS, info, Cache(0))
-            found += to_rows(Table.DELETIONS, part.read())
-            part.close()
-    return sorted((row for row in found if row.seq > manifest.erased_seq), key=lambda row: row.seq)
+    return OpenStore(place, lock, epoch, manifest, recovery, upkeep, sweeper, pending_deletions(objects, manifest))
 
 
 def _newest(objects: Objects) -> Manifest:

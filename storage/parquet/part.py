@@ -2,10 +2,12 @@
 
 import errno
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import google_crc32c
 import pyarrow as pa
@@ -16,8 +18,9 @@ from greenroom.runtime.contracts.records import Key, Table
 from greenroom.storage.field import key_names
 from greenroom.storage.objects.failure import corrupt, storage_error
 from greenroom.storage.objects.objects import Objects
+from greenroom.storage.parquet.bloom import BloomFilter
 from greenroom.storage.parquet.cache import Cache
-from greenroom.storage.parquet.columns import to_rows
+from greenroom.storage.parquet.columns import micros_of, to_rows
 from greenroom.storage.parquet.compute import pc
 from greenroom.storage.parquet.manifest import PartInfo
 from greenroom.storage.rows import Row
@@ -26,17 +29,25 @@ from greenroom.storage.rows import Row
 _NOT_DAMAGE: Final = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES})
 
 
+Zone = tuple[Any, Any] | None
+"""Smallest and largest value of a field in a row group, or None where they were not kept. Times are microseconds."""
+
+
 class _Opened(NamedTuple):
     """What is known once the footer was read.
 
     Attributes:
+        source: The file as bytes.
+        places: Number of each column.
         starts: Number of the first row of each row group, and of the row behind the last.
-        fences: Smallest and largest value of each key field in each row group, or None where they were not kept.
+        fences: Of the first field of the key, for each row group.
     """
 
     file: pq.ParquetFile
+    source: Any
+    places: dict[str, int]
     starts: list[int]
-    fences: list[list[tuple[str | int, str | int] | None]]
+    fences: list[Zone]
 
 
 class Part:
@@ -55,6 +66,13 @@ class Part:
         self._cache = cache
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
+        self._zones: dict[str, list[Zone]] = {}
+        self._filters: dict[tuple[int, str], BloomFilter | None] = {}
+
+    @property
+    def groups(self) -> int:
+        """Number of row groups."""
+        return len(self._open().starts) - 1
 
     def may_hold(self, prefix: Key) -> bool:
         """Return whether a key with this prefix lies between the first and the last key of the part."""
@@ -63,12 +81,77 @@ class Part:
 
     def groups_with(self, prefix: Key) -> list[int]:
         """Return the row groups in which keys with this prefix may be."""
-        opened = self._open()
+        fences = self._open().fences
+        if not prefix:
+            return list(range(len(fences)))
+        # Groups follow one another by key, so those around the first field stand side by side.
+        low = bisect_left(fences, True, key=lambda fence: fence is None or fence[1] >= prefix[0])
         found: list[int] = []
-        for group, fences in enumerate(opened.fences):
-            ends = zip(prefix, fences, strict=False)
-            if all(fence is None or fence[0] <= value <= fence[1] for value, fence in ends):  # type: ignore[operator]
+        for group in range(low, len(fences)):
+            fence = fences[group]
+            if fence is not None and fence[0] > prefix[0]:
+                break
+            if self._may_hold_key(group, prefix):
                 found.append(group)
+        return found
+
+    def _may_hold_key(self, group: int, prefix: Key) -> bool:
+        for name, value in zip(self._keys, prefix, strict=False):
+            if name != self._keys[0] and not _is_within(self.zones(name)[group], value):
+                return False
+            if isinstance(value, str) and not self.may_hold_value(group, name, (value,)):
+                return False
+        return True
+
+    def zones(self, name: str) -> list[Zone]:
+        """Return the smallest and largest value of this field in each row group."""
+        with self._lock:
+            if (found := self._zones.get(name)) is None:
+                opened = self._open_locked()
+                place = opened.places.get(name)
+                metadata = opened.file.metadata
+                groups = range(metadata.num_row_groups)
+                found = [None if place is None else _zone(metadata.row_group(group), place) for group in groups]
+                self._zones[name] = found
+            return found
+
+    def may_hold_value(self, group: int, name: str, values: Sequence[Any]) -> bool:
+        """Return False when no row of this group has one of these values in this field, by the group's filter."""
+        with self._lock:
+            key = (group, name)
+            if key not in self._filters:
+                self._filters[key] = self._read_filter(group, name)
+            found = self._filters[key]
+        return found is None or any(not isinstance(value, str) or found.may_hold(value) for value in values)
+
+    def _read_filter(self, group: int, name: str) -> BloomFilter | None:
+        opened = self._open_locked()
+        if name not in opened.places:
+            return None
+        column = opened.file.metadata.row_group(group).column(opened.places[name])
+        if not column.bloom_filter_offset or not column.bloom_filter_length:
+            return None
+        try:
+            opened.source.seek(column.bloom_filter_offset)
+            return BloomFilter(opened.source.read(column.bloom_filter_length))
+        except OSError as error:
+            raise self._failure(error, column.bloom_filter_offset) from error
+
+    def present(self, keys: Sequence[Key]) -> set[Key]:
+        """Return those of the keys that this part has.
+
+        Raises:
+            StorageCorrupt: The file is damaged.
+        """
+        wanted: dict[int, set[Key]] = {}
+        for key in keys:
+            if self.may_hold(key):
+                for group in self.groups_with(key):
+                    wanted.setdefault(group, set()).add(key)
+        found: set[Key] = set()
+        for group, asked in wanted.items():
+            rows = self._cache.get((self.info.path, group, "keys"), partial(self.read, [group], self._keys))
+            found |= asked & set(zip(*(rows.column(name).to_pylist() for name in self._keys), strict=True))
         return found
 
     def first_row(self, group: int) -> int:
@@ -131,6 +214,7 @@ class Part:
         """Let go of the file; it is opened again when need be."""
         with self._lock:
             opened, self._opened = self._opened, None
+            self._filters.clear()
             if opened is not None:
                 opened.file.close(force=True)
 
@@ -139,12 +223,15 @@ class Part:
 
     def _open(self) -> _Opened:
         with self._lock:
-            if self._opened is None:
-                try:
-                    self._opened = self._open_file()
-                except (OSError, pa.ArrowException) as error:
-                    raise self._failure(error, self.info.bytes - self.info.tail_bytes) from error
-            return self._opened
+            return self._open_locked()
+
+    def _open_locked(self) -> _Opened:
+        if self._opened is None:
+            try:
+                self._opened = self._open_file()
+            except (OSError, pa.ArrowException) as error:
+                raise self._failure(error, self.info.bytes - self.info.tail_bytes) from error
+        return self._opened
 
     def _open_file(self) -> _Opened:
         info = self.info
@@ -157,10 +244,10 @@ class Part:
         file = pq.ParquetFile(source, page_checksum_verification=True)
         metadata = file.metadata
         sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        names = file.schema_arrow.names
-        columns = [names.index(name) for name in self._keys]
-        fences = [_fences(metadata.row_group(group), columns) for group in range(metadata.num_row_groups)]
-        return _Opened(file, list(accumulate(sizes, initial=0)), fences)
+        places = {name: place for place, name in enumerate(file.schema_arrow.names)}
+        first = places[self._keys[0]]
+        fences = [_zone(metadata.row_group(group), first) for group in range(metadata.num_row_groups)]
+        return _Opened(file, source, places, list(accumulate(sizes, initial=0)), fences)
 
     def _offset(self, groups: Sequence[int]) -> int:
         """Return where in the file these row groups begin: as near as a failed read is known."""
@@ -175,12 +262,16 @@ class Part:
         return corrupt(self._path, offset, str(error).strip() or repr(error))
 
 
-def _fences(group: pq.RowGroupMetaData, columns: Sequence[int]) -> list[tuple[str | int, str | int] | None]:
-    found: list[tuple[str | int, str | int] | None] = []
-    for index in columns:
-        statistics = group.column(index).statistics
-        if statistics is None or not statistics.has_min_max:
-            found.append(None)
-        else:
-            found.append((statistics.min, statistics.max))
-    return found
+def _zone(group: pq.RowGroupMetaData, place: int) -> Zone:
+    statistics = group.column(place).statistics
+    if statistics is None or not statistics.has_min_max:
+        return None
+    return _comparable(statistics.min), _comparable(statistics.max)
+
+
+def _comparable(value: Any) -> Any:
+    return micros_of(value) if isinstance(value, datetime) else value
+
+
+def _is_within(zone: Zone, value: Any) -> bool:
+    return zone is None or zone[0] <= value <= zone[1]

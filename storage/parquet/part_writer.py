@@ -1,7 +1,9 @@
-"""Making a part: sorted rows of one table as a Parquet file with checksummed pages."""
+"""Making parts: sorted rows of one table as Parquet files with checksummed pages, written as they come."""
 
 import re
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, Final
 
 import google_crc32c
@@ -10,9 +12,10 @@ import pyarrow.parquet as pq
 
 from greenroom.runtime.contracts.records import Key, Table
 from greenroom.storage.field import key_names
-from greenroom.storage.objects.objects import Objects
+from greenroom.storage.objects.objects import Objects, Sink
 from greenroom.storage.parquet.columns import SEQ, schema_of
 from greenroom.storage.parquet.compute import pc
+from greenroom.storage.parquet.layout import AGED_BY, rows_per_group, writer_options
 from greenroom.storage.parquet.manifest import PartInfo
 
 FOLDER: Final = "data"
@@ -20,43 +23,199 @@ LEVELS: Final = ("L0", "L1")
 
 _NAME: Final = re.compile(r"e(\d+)-s\d+-[0-9a-f]{8}\.parquet")
 
-_ROW_GROUP_ROWS: Final = {Table.RUNS: 2048, Table.KEYS: 2048, Table.JOURNAL: 512}
-_DEFAULT_ROW_GROUP_ROWS: Final = 1024
-_MAX_ROW_GROUP_BYTES: Final = 4 * 1024 * 1024  # decoded: what one lookup of a large row may cost
-# Columns of few different values; a dictionary of the others would only be built and thrown away.
-_DICTIONARY: Final = frozenset(
-    {"workspace", "kind", "target", "bundle", "status", "role", "model", "resource_id", "error_type", "path"}
-)
-_NO_STATISTICS: Final = frozenset({"body", "plan", "content", "metadata", "error"})
 
+class RunWriter:
+    """Writes one sorted run: rows in the order of their keys, each key once, into parts of bounded size.
 
-def write_part(objects: Objects, table: Table, rows: pa.Table, *, epoch: int, level: int, clean_seq: int) -> PartInfo:
-    """Write the rows, one of each key, sorted by key, as a part that survives a loss of power, and describe it.
+    The parts count for nothing until a manifest lists them.
 
-    The part counts for nothing until a manifest lists it.
+    Args:
+        epoch: Of the writer.
+        clean_seq: Deletions up to this number have been carried out in the rows.
+        run: The sorted run that the parts belong to; a new one if None.
     """
-    keys = key_names(table)
-    rows = rows.sort_by([(name, "ascending") for name in keys])
-    data = _encode(table, rows)
-    crc: int = google_crc32c.value(data)
-    seqs = pc.min_max(rows.column(SEQ)).as_py()
-    path = f"{FOLDER}/{table}/{LEVELS[level]}/e{epoch}-s{seqs['max']:010d}-{crc:08x}.parquet"
-    objects.put(path, data)
-    tail = _tail_bytes(data)
-    return PartInfo(
-        path=path,
-        run=path,
-        clean_seq=clean_seq,
-        rows=rows.num_rows,
-        bytes=len(data),
-        crc32c=crc,
-        tail_bytes=tail,
-        tail_crc32c=google_crc32c.value(data[len(data) - tail :]),
-        min_key=_key(rows, keys, 0),
-        max_key=_key(rows, keys, rows.num_rows - 1),
-        min_seq=seqs["min"],
-        max_seq=seqs["max"],
-    )
+
+    def __init__(
+        self,
+        objects: Objects,
+        table: Table,
+        *,
+        epoch: int,
+        level: int,
+        clean_seq: int,
+        run: str | None = None,
+        part_bytes: int,
+    ) -> None:
+        self.parts: list[PartInfo] = []
+        self._objects = objects
+        self._table = table
+        self._prefix = f"{FOLDER}/{table}/{LEVELS[level]}/e{epoch}"
+        self._run = run or uuid.uuid4().hex[:12]
+        self._clean_seq = clean_seq
+        self._part_bytes = part_bytes
+        self._pending: list[pa.Table] = []
+        self._part: _PartWriter | None = None
+
+    def write(self, rows: pa.Table) -> None:
+        """Add rows that follow the last.
+
+        Raises:
+            OSError: The system's reason; `abort` what was begun.
+        """
+        if rows.num_rows:
+            self._pending.append(rows)
+        for group in self._groups(is_last=False):
+            self._write_group(group)
+
+    def finish(self) -> None:
+        """Make the last part durable; `parts` describes them all."""
+        for group in self._groups(is_last=True):
+            self._write_group(group)
+        self._finish_part()
+
+    def abort(self) -> None:
+        """Let go of the part that was begun; nothing is left of it."""
+        part, self._part = self._part, None
+        if part is not None:
+            part.abort()
+
+    def _groups(self, *, is_last: bool) -> Iterator[pa.Table]:
+        """Cut what has come into row groups; a rest stays until more comes."""
+        count = sum(rows.num_rows for rows in self._pending)
+        if not count:
+            return
+        size = rows_per_group(self._table, self._pending[-1])
+        if count < size and not is_last:
+            return
+        rows = pa.concat_tables(self._pending)
+        whole = count if is_last else count - count % size
+        self._pending = [rows.slice(whole)] if whole < count else []
+        for start in range(0, whole, size):
+            yield rows.slice(start, min(size, whole - start))
+
+    def _write_group(self, rows: pa.Table) -> None:
+        if self._part is None:
+            highest = pc.max(rows.column(SEQ)).as_py()
+            path = f"{self._prefix}-s{highest:010d}-{uuid.uuid4().hex[:8]}.parquet"
+            self._part = _PartWriter(self._objects, self._table, path)
+        self._part.write(rows)
+        if self._part.size >= self._part_bytes:
+            self._finish_part()
+
+    def _finish_part(self) -> None:
+        if self._part is not None:
+            self.parts.append(self._part.finish(run=self._run, clean_seq=self._clean_seq))
+            self._part = None
+
+
+class _PartWriter:
+    """One part being written."""
+
+    def __init__(self, objects: Objects, table: Table, path: str) -> None:
+        self._table = table
+        self._path = path
+        self._keys = key_names(table)
+        self._rows = 0
+        self._seqs: list[int] = []
+        self._times: list[float] = []
+        self._min_key: Key = ()
+        self._max_key: Key = ()
+        with ExitStack() as stack:
+            self._sink = _CheckedSink(stack.enter_context(objects.writing(path)))
+            self._writer = pq.ParquetWriter(
+                pa.PythonFile(self._sink, mode="w"), schema_of(table), **writer_options(table)
+            )
+            self._writer.add_key_value_metadata({"greenroom.table": str(table), "greenroom.format": "1"})
+            self._stack = stack.pop_all()
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._sink.size
+
+    def write(self, rows: pa.Table) -> None:
+        """Add one row group."""
+        self._writer.write_table(rows, row_group_size=rows.num_rows)
+        if not self._rows:
+            self._min_key = _key(rows, self._keys, 0)
+        self._max_key = _key(rows, self._keys, rows.num_rows - 1)
+        self._rows += rows.num_rows
+        seqs = pc.min_max(rows.column(SEQ)).as_py()
+        self._seqs += [seqs["min"], seqs["max"]]
+        if self._table in AGED_BY:
+            times = pc.min_max(rows.column(AGED_BY[self._table]).cast(pa.int64())).as_py()
+            self._times += [times["min"] / 1e6, times["max"] / 1e6]
+
+    def finish(self, *, run: str, clean_seq: int) -> PartInfo:
+        """Make it durable and describe it."""
+        try:
+            # Every page is written when its row group is; what comes now is index, filters and footer.
+            self._sink.begin_tail()
+            self._writer.close()
+        except BaseException:
+            self.abort()
+            raise
+        self._stack.close()
+        return PartInfo(
+            path=self._path,
+            run=run,
+            rows=self._rows,
+            bytes=self._sink.size,
+            crc32c=self._sink.crc,
+            tail_bytes=self._sink.tail_bytes,
+            tail_crc32c=self._sink.tail_crc,
+            min_key=self._min_key,
+            max_key=self._max_key,
+            min_seq=min(self._seqs),
+            max_seq=max(self._seqs),
+            clean_seq=clean_seq,
+            oldest_at=min(self._times, default=0.0),
+            newest_at=max(self._times, default=0.0),
+        )
+
+    def abort(self) -> None:
+        """Leave no file behind."""
+        self._stack.__exit__(_Aborted, _Aborted(), None)  # the block around the file must see an error
+
+
+class _Aborted(Exception):
+    """A part that shall not be."""
+
+
+class _CheckedSink:
+    """Passes bytes on and keeps their checksums."""
+
+    closed = False
+
+    def __init__(self, sink: Sink) -> None:
+        self.size = self.crc = self.tail_bytes = self.tail_crc = 0
+        self._sink = sink
+        self._is_tail = False
+
+    def begin_tail(self) -> None:
+        """Count what comes from now on apart too."""
+        self._is_tail = True
+
+    def write(self, data: Any) -> int:
+        """Pass bytes on."""
+        piece = bytes(data)
+        self._sink.write(piece)
+        self.size += len(piece)
+        self.crc = google_crc32c.extend(self.crc, piece)
+        if self._is_tail:
+            self.tail_bytes += len(piece)
+            self.tail_crc = google_crc32c.extend(self.tail_crc, piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        """Return the number of bytes so far."""
+        return self.size
+
+    def flush(self) -> None:
+        """Do nothing: the block around the file makes it durable."""
+
+    def close(self) -> None:
+        """Do nothing: the same."""
 
 
 def epoch_of(name: str) -> int | None:
@@ -65,44 +224,5 @@ def epoch_of(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _end_of_groups(metadata: pq.FileMetaData) -> int:
-    """Return the offset behind the last row group."""
-    end = 0
-    for group in range(metadata.num_row_groups):
-        for index in range(metadata.num_columns):
-            column = metadata.row_group(group).column(index)
-            start = column.dictionary_page_offset or column.data_page_offset
-            end = max(end, start + column.total_compressed_size)
-    return end
-
-
-def _encode(table: Table, rows: pa.Table) -> bytes:
-    schema = schema_of(table)
-    names = schema.names
-    sink = pa.BufferOutputStream()
-    options: dict[str, Any] = {
-        "compression": "zstd",
-        "use_dictionary": [name for name in names if name in _DICTIONARY],
-        "write_statistics": [name for name in names if name not in _NO_STATISTICS],
-        "write_page_checksum": True,
-        "write_page_index": True,
-        "sorting_columns": [pq.SortingColumn(names.index(name)) for name in key_names(table)],
-    }
-    with pq.ParquetWriter(sink, schema, **options) as writer:
-        writer.add_key_value_metadata({"greenroom.table": str(table), "greenroom.schema_version": "1"})
-        writer.write_table(rows, row_group_size=_rows_per_group(table, rows))
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
-
-
-def _rows_per_group(table: Table, rows: pa.Table) -> int:
-    row_bytes = max(1, int(rows.nbytes) // int(rows.num_rows))
-    return max(1, min(_ROW_GROUP_ROWS.get(table, _DEFAULT_ROW_GROUP_ROWS), _MAX_ROW_GROUP_BYTES // row_bytes))
-
-
-def _tail_bytes(data: bytes) -> int:
-    return len(data) - _end_of_groups(pq.read_metadata(pa.BufferReader(data)))
-
-
-def _key(rows: pa.Table, names: Sequence[str], index: int) -> Key:
+def _key(rows: pa.Table, names: tuple[str, ...], index: int) -> Key:
     return tuple(rows.column(name)[index].as_py() for name in names)

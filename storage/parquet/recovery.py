@@ -90,11 +90,12 @@ class Reader:
         self._log = log
         self._objects = objects
 
-    def read_segment(self, name: SegmentName, sealed: int | None) -> None:
+    def read_segment(self, name: SegmentName, sealed: int | None, start: int = 0) -> None:
         """Read one segment up to its last valid frame.
 
         Args:
             sealed: How many bytes count, when an earlier recovery has said so.
+            start: Where the first frame to read begins.
 
         Raises:
             StorageCorrupt: Acknowledged records are damaged or missing.
@@ -105,7 +106,7 @@ class Reader:
             if len(data) < sealed:
                 raise corrupt(path, len(data), f"it has {len(data)} of at least {sealed} bytes")
             data = data[:sealed]
-        offset = 0
+        offset = start
         while (size := self._read_frame(path, data, offset, name.epoch)) is not None:
             offset += size
         self.sealed[str(name)] = offset

@@ -7,9 +7,9 @@ import msgspec
 
 from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
-from greenroom.storage.deletions import See
+from greenroom.storage.deletions import Deletions
 from greenroom.storage.parquet.part import Part
-from greenroom.storage.parquet.selection import Selection, select
+from greenroom.storage.parquet.walk import Walk
 from greenroom.storage.rows import Rows, matching, position
 
 PAGE_ROWS: Final = 512
@@ -26,30 +26,24 @@ class Scan:
         parts: Parts with rows that may be asked for, oldest records first; pinned by the caller.
     """
 
-    def __init__(self, table: Table, query: Query, memory: Sequence[Rows], parts: Sequence[Part], see: See) -> None:
-        self._table = table
+    def __init__(
+        self, table: Table, query: Query, memory: Sequence[Rows], parts: Sequence[Part], deletions: Deletions
+    ) -> None:
         self._query = query
-        self._parts = parts
-        self._see = see
         self._hidden: set[Key] = set()
         fresh: list[Record] = []
-        if memory and not parts and len(memory) == 1:
-            fresh = memory[0].select(query, see)
-        else:
-            unlimited = msgspec.structs.replace(query, limit=None)
-            for rows in reversed(memory):
-                fresh += [record for record in rows.select(unlimited, see) if record.row_key not in self._hidden]
+        see = deletions.see(table)
+        wanted = query
+        for rows in reversed(memory):
+            fresh += [record for record in rows.select(wanted, see) if record.row_key not in self._hidden]
+            if parts or len(memory) > 1:
                 self._hidden |= rows.keys(query.prefix)
+            wanted = msgspec.structs.replace(query, limit=None)  # of older rows some are hidden
         fresh.sort(key=position, reverse=not query.reverse)
         self._fresh = fresh  # the next one last
         self._ready: list[Record] = []  # in the order of the scan, the next one first
         self._left = query.limit
-        self._selection: Selection | None = None
-        self._next = 0
-
-    def select(self) -> None:
-        """Find the rows of the parts."""
-        self._selection = select(self._table, self._parts, self._query)
+        self._walk = Walk(table, parts, query, deletions) if parts else None
 
     def rest(self) -> Iterator[Sequence[Record]]:
         """Walk the pages."""
@@ -65,8 +59,8 @@ class Scan:
         size = PAGE_ROWS if self._left is None else min(PAGE_ROWS, self._left)
         if size == 0:
             return ()
-        while not self._ready and self._selection is not None and self._next < len(self._selection):
-            self._ready = self._next_block(self._selection)
+        while not self._ready and self._walk is not None:
+            self._ready = self._next_block(self._walk)
         if not self._ready:
             self._ready = [self._fresh.pop() for _ in range(min(len(self._fresh), size))]
         page, self._ready = self._ready[:size], self._ready[size:]
@@ -74,13 +68,15 @@ class Scan:
             self._left -= len(page)
         return page
 
-    def _next_block(self, selection: Selection) -> list[Record]:
+    def _next_block(self, walk: Walk) -> list[Record]:
         """Return the next rows of the parts, and with them those in memory that stand before the last of them."""
         size = PAGE_ROWS if self._left is None else min(PAGE_ROWS, max(self._left, _MIN_BLOCK_ROWS))
-        block = selection.rows(self._next, self._next + size)
-        self._next += len(block)
-        shown = (record for row in block if (record := self._see(*row)) is not None)
-        found = [record for record in matching(shown, self._query) if record.row_key not in self._hidden]
+        block = walk.take(size)
+        if not block:
+            self._walk = None
+            return []
+        records = (row.record for row in block)
+        found = [record for record in matching(records, self._query) if record.row_key not in self._hidden]
         last = position(block[-1].record)
         while self._fresh and self._stands_before(self._fresh[-1], last):
             found.append(self._fresh.pop())

@@ -5,6 +5,7 @@ All state changes on the event loop. Three kinds of thread do what blocks: the j
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,26 +14,31 @@ from typing import Final, Self, TypeVar
 
 from greenroom.runtime.contracts.errors import Fenced, StorageCorrupt, StorageError
 from greenroom.runtime.contracts.records import Key, Record, Table
-from greenroom.runtime.contracts.storage import Query, StoreHealth
+from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, Query, StoreHealth, VerifyReport
 from greenroom.storage import codec
-from greenroom.storage.deletions import Deletions
 from greenroom.storage.journal.gate import Gate
 from greenroom.storage.journal.journal import Boundary, Journal
 from greenroom.storage.objects.failure import is_passing, storage_error
 from greenroom.storage.objects.ops import FileOps, OsFiles
 from greenroom.storage.parquet.blobs import StoredBlobs
+from greenroom.storage.parquet.blobs import key_of as blob_key
 from greenroom.storage.parquet.cache import Cache
 from greenroom.storage.parquet.catalog import Catalog, pinned
+from greenroom.storage.parquet.erasure import Erasing
 from greenroom.storage.parquet.manifest import Manifest
 from greenroom.storage.parquet.memtable import Memtable
 from greenroom.storage.parquet.opening import OpenStore, open_place
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.part import Part
 from greenroom.storage.parquet.place import Place, local_place
+from greenroom.storage.parquet.referrers import unreferenced
 from greenroom.storage.parquet.scan import Scan
+from greenroom.storage.parquet.verify import verify
 from greenroom.storage.rows import check_query
 
 T = TypeVar("T")
+
+_PIN_WAIT_S: Final = 0.02
 
 MAX_APPEND_BYTES: Final = 64 * 1024 * 1024
 """Most bytes of one append; larger values belong into blobs."""
@@ -46,10 +52,12 @@ class ParquetStorage:
         self._options = options
         self._lock = opened.lock
         self._epoch = opened.epoch
+        self._place = opened.place
         self._upkeep = opened.upkeep
+        self._sweeper = opened.sweeper
         self._cache = Cache(options.cache_bytes)
         self._catalog = Catalog(self._objects, opened.manifest, self._cache)
-        self._deletions = Deletions()
+        self._deletions = opened.deletions
         self._retired: list[Part] = []
         self._active = Memtable()
         self._frozen: tuple[Memtable, Boundary] | None = None
@@ -61,8 +69,9 @@ class ParquetStorage:
         self._readers = ThreadPoolExecutor(2, "greenroom-read")
         self._worker = ThreadPoolExecutor(1, "greenroom-upkeep")
         self._loop = asyncio.get_running_loop()
-        self._flush_turn = asyncio.Lock()
+        self._upkeep_turn = asyncio.Lock()
         self._flushing: set[asyncio.Task[None]] = set()
+        self._erased_at = self._loop.time()
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flush_error: StorageError | None = None
         self._damage: StorageError | None = None
@@ -75,8 +84,6 @@ class ParquetStorage:
             loop=self._loop,
             applied=self._apply,
         )
-        for deletion in opened.deletions:
-            self._deletions.add_all([deletion.record], deletion.seq)
         for frame in opened.recovery.frames:
             self._active.put(frame.records, frame.first_seq, frame.size)
             self._deletions.add_all(frame.records, frame.first_seq)
@@ -128,7 +135,7 @@ class ParquetStorage:
             StorageCorrupt: A file is damaged.
         """
         self._check_open()
-        see = partial(self._deletions.seen, table)
+        see = self._deletions.see(table)
         for memtable in reversed(self._memtables()):
             if memtable.tables[table].has(key):
                 return memtable.tables[table].get(key, see)
@@ -148,19 +155,13 @@ class ParquetStorage:
         self._check_open()
         check_query(table, query)
         parts = self._catalog.parts_with(table, query.prefix)
-        scan = Scan(
-            table,
-            query,
-            [memtable.tables[table] for memtable in self._memtables()],
-            parts,
-            partial(self._deletions.seen, table),
-        )
+        memory = [memtable.tables[table] for memtable in self._memtables()]
+        scan = Scan(table, query, memory, parts, self._deletions.copy())
         if not parts:
             for page in scan.rest():
                 yield page
             return
         with pinned(parts):
-            await self._read(scan.select)
             while page := await self._read(scan.next_page):
                 yield page
 
@@ -193,6 +194,31 @@ class ParquetStorage:
         """
         self._check_open()
         await asyncio.shield(self._start_flush())
+
+    async def compact(self) -> CompactReport:
+        """Merge every table into one sorted run of parts; what is superseded, deleted or too old leaves the disk.
+
+        Raises:
+            StorageCorrupt: A part is damaged; nothing was changed.
+            StorageFull: No space for the merged parts beside the old ones.
+        """
+        self._check_open()
+        return await asyncio.shield(self._loop.create_task(self._compact()))
+
+    async def purge(self) -> PurgeReceipt:
+        """Return when no byte of what was deleted is left: parts, journal, manifests, blobs.
+
+        Raises:
+            StorageCorrupt: A part is damaged.
+            StorageFull: No space to write a part again without the rows that go.
+        """
+        self._check_open()
+        return await asyncio.shield(self._loop.create_task(self._purge()))
+
+    async def verify(self) -> VerifyReport:
+        """Read every byte and say what is damaged. Changes nothing."""
+        self._check_open()
+        return await asyncio.to_thread(verify, self._place)
 
     def health(self) -> StoreHealth:
         """Return how the store is, without waiting."""
@@ -230,6 +256,55 @@ class ParquetStorage:
         if self._closing is None:
             self._closing = self._loop.create_task(self._close())
         await asyncio.shield(self._closing)
+
+    # --------------------------------------------------------------------------------------------------------- upkeep
+
+    async def _compact(self) -> CompactReport:
+        async with self._upkeep_turn:
+            await self._flush_now()
+            before = [part.info for part in self._catalog.all_parts()]
+            floor = self._catalog.manifest.floor_seq
+            self._adopt(await self._work(partial(self._upkeep.compact, self._catalog, self._erasing(floor, floor))))
+            self._merges += 1
+            self._deletions_carried_out(floor)
+            await self._sweep()
+            after = [part.info for part in self._catalog.all_parts()]
+        return CompactReport(
+            parts_before=len(before),
+            parts_after=len(after),
+            rows_before=sum(info.rows for info in before),
+            rows_after=sum(info.rows for info in after),
+            bytes_before=sum(info.bytes for info in before),
+            bytes_after=sum(info.bytes for info in after),
+        )
+
+    async def _purge(self) -> PurgeReceipt:
+        async with self._upkeep_turn:
+            await self._flush_now()
+            floor = self._catalog.manifest.floor_seq
+            erasing = self._erasing(floor, floor)
+            rows = self._data_rows()
+            fresh = {row.record.sha256 for row in self._active.tables[Table.BLOBS].rows()}  # type: ignore[union-attr]
+            # Blobs first: as long as the references are there, a purge that was cut short finds them again.
+            blobs = await self._work(partial(unreferenced, self._catalog, erasing, fresh))
+            gone = await self._work(partial(self._sweeper.remove, [blob_key(sha256) for sha256 in blobs]))
+            self._adopt(await self._work(partial(self._upkeep.erase, self._catalog, erasing)))
+            self._deletions_carried_out(floor)
+            while any(part.pins for part in self._retired):  # noqa: ASYNC110 - a scan that has begun reads on
+                await asyncio.sleep(_PIN_WAIT_S)
+            self._close_retired()
+            gone |= await self._work(partial(self._sweeper.purge, self._catalog.manifest))
+            rows -= self._data_rows()
+        return PurgeReceipt(
+            at=time.time(),
+            deletions=len(erasing.deletions),
+            rows=rows,
+            files=tuple(sorted(gone)),
+            bytes=sum(gone.values()),
+        )
+
+    def _data_rows(self) -> int:
+        return sum(part.info.rows for part in self._catalog.all_parts() if part.table is not Table.DELETIONS)
 
     # -------------------------------------------------------------------------------------------------------- appends
 
@@ -321,13 +396,16 @@ class ParquetStorage:
         self._plan_flush()
 
     async def _flush(self) -> None:
-        async with self._flush_turn:
-            if self._frozen is not None:  # an earlier flush found no space
-                await self._write_frozen()
-            await self._journal.roll(self._freeze)
-            if self._frozen is not None:
-                await self._write_frozen()
-                await self._merge_parts()
+        async with self._upkeep_turn:
+            await self._flush_now()
+            await self._merge_parts()
+
+    async def _flush_now(self) -> None:
+        """Bring what is in memory into parts. Callers have the turn."""
+        if self._frozen is not None:  # an earlier flush found no space
+            await self._write_frozen()
+        await self._journal.roll(self._freeze)
+        await self._write_frozen()
 
     def _freeze(self, boundary: Boundary) -> None:
         """Let a fresh memtable take over; the old one holds exactly what stands before the boundary."""
@@ -342,8 +420,8 @@ class ParquetStorage:
         if self._frozen is None:
             return
         memtable, boundary = self._frozen
-        manifest = await self._work(partial(self._upkeep.flush, self._catalog, memtable, boundary))
-        self._adopt(manifest)
+        deletions = self._deletions.between(0, boundary.seq)
+        self._adopt(await self._work(partial(self._upkeep.flush, self._catalog, memtable, boundary, deletions)))
         self._frozen = None
         self._flushes += 1
         self._gate.advance()
@@ -354,20 +432,48 @@ class ParquetStorage:
         if self._damage is None:
             try:
                 await self._merge()
+                if self._is_erasing_due():
+                    await self._erase()
             except StorageCorrupt as error:
                 self._damage = error
 
     async def _merge(self) -> None:
         for table in Table:
-            manifest = await self._work(partial(self._upkeep.merge, self._catalog, table))
+            erasing = self._erasing(self._seq, self._catalog.manifest.erased_seq)
+            manifest = await self._work(partial(self._upkeep.merge, self._catalog, table, erasing))
             if manifest is not None:
                 self._adopt(manifest)
                 self._merges += 1
                 await self._sweep()
 
+    def _is_erasing_due(self) -> bool:
+        has_work = len(self._deletions) > 0 or bool(self._options.retention_s)
+        is_late = self._loop.time() - self._erased_at >= self._options.erase_after_s
+        return len(self._deletions) > self._options.max_deletions or (has_work and is_late)
+
+    async def _erase(self) -> None:
+        floor = self._catalog.manifest.floor_seq
+        self._adopt(await self._work(partial(self._upkeep.erase, self._catalog, self._erasing(floor, floor))))
+        self._deletions_carried_out(floor)
+        await self._sweep()
+
+    def _erasing(self, up_to: int, settled: int) -> Erasing:
+        """Return what upkeep leaves out: see `Erasing`."""
+        now = time.time()
+        oldest = {table: now - age_s for table, age_s in self._options.retention_s.items()}
+        deletions = self._deletions.between(self._catalog.manifest.erased_seq, up_to)
+        return Erasing(deletions, up_to, settled, oldest)
+
+    def _deletions_carried_out(self, up_to: int) -> None:
+        self._deletions = self._deletions.between(up_to, self._seq)
+        self._erased_at = self._loop.time()
+
     async def _sweep(self) -> None:
         in_use = {part.info.path for part in self._retired if part.pins}
-        await self._work(partial(self._upkeep.sweep, self._catalog.manifest, in_use))
+        await self._work(partial(self._sweeper.sweep, self._catalog.manifest, in_use))
+        self._close_retired()
+
+    def _close_retired(self) -> None:
         for part in [part for part in self._retired if not part.pins]:
             part.close()
             self._retired.remove(part)

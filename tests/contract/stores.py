@@ -10,7 +10,7 @@ from greenroom.storage.memory import MemoryStorage
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.store import ParquetStorage
 
-SMALL = StoreOptions(segment_bytes=64 * 1024, max_parts=3, reader_grace_s=0.0, flush_age_s=3600.0)
+SMALL = StoreOptions(segment_bytes=64 * 1024, max_runs=3, reader_grace_s=0.0, flush_age_s=3600.0)
 """Limits at which a few records make segments roll and parts merge."""
 
 
