@@ -10,9 +10,10 @@ from typing import Final
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode, TraceFlags
 
+from greenroom.runtime.contracts.records import SpanRow
 from greenroom.runtime.contracts.statuses import StepStatus
-from greenroom.runtime.core.nodes import is_internal, kind_of
-from greenroom.runtime.core.state import NodeState, RunState
+from greenroom.runtime.core.spans import spans
+from greenroom.runtime.core.state import RunState
 
 NAME: Final = "greenroom"
 NANOSECONDS: Final = 1_000_000_000
@@ -28,43 +29,50 @@ def trace_run(run: RunState) -> int:
 
     The run's trace id is kept; a parent span that came with the request becomes the parent of the whole.
     """
-    if not is_traced() or run.finished_at is None:
+    if not is_traced():
         return 0
+    begun: dict[str, tuple[Span, float]] = {}
+    for row in spans(run):
+        parent = _caller(run) if row.parent_path is None else begun[row.parent_path][0]
+        span = _begin_run(run, parent) if row.parent_path is None else _begin_step(row, parent)
+        begun[row.path] = span, row.ended_at
+    for span, ended_at in reversed(begun.values()):  # a span ends before the one around it
+        span.end(int(ended_at * NANOSECONDS))
+    return len(begun)
+
+
+def _caller(run: RunState) -> Span:
     started = run.started
     span_id = int(started.parent_span_id, 16) if started.parent_span_id else int(started.trace_id[:16], 16) or 1
-    remote = SpanContext(
-        trace_id=int(started.trace_id, 16), span_id=span_id, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
-    )
-    root = _begin(f"{started.kind} {started.target}", NonRecordingSpan(remote), run.created_at)
-    root.set_attribute("greenroom.run.id", run.run_id)
-    root.set_attribute("greenroom.run.status", run.status.value)
-    root.set_attribute("greenroom.workspace", started.workspace)
+    flags = TraceFlags(TraceFlags.SAMPLED)
+    context = SpanContext(trace_id=int(started.trace_id, 16), span_id=span_id, is_remote=True, trace_flags=flags)
+    return NonRecordingSpan(context)
+
+
+def _begin_run(run: RunState, parent: Span) -> Span:
+    started = run.started
+    span = _begin(f"{started.kind} {started.target}", parent, run.created_at)
+    span.set_attribute("greenroom.run.id", run.run_id)
+    span.set_attribute("greenroom.run.status", run.status.value)
+    span.set_attribute("greenroom.workspace", started.workspace)
     if run.usage.total_tokens:
-        root.set_attribute("gen_ai.usage.input_tokens", run.usage.input_tokens)
-        root.set_attribute("gen_ai.usage.output_tokens", run.usage.output_tokens)
+        span.set_attribute("gen_ai.usage.input_tokens", run.usage.input_tokens)
+        span.set_attribute("gen_ai.usage.output_tokens", run.usage.output_tokens)
     if run.error is not None:
-        root.set_status(Status(StatusCode.ERROR, run.error.message))
-    count = 1 + sum(_trace_node(child, root, run.finished_at) for child in run.root.children.values())
-    root.end(int(run.finished_at * NANOSECONDS))
-    return count
+        span.set_status(Status(StatusCode.ERROR, run.error.message))
+    return span
 
 
-def _trace_node(node: NodeState, parent: Span, last_at: float) -> int:
-    below = (*node.children.values(), *node.calls.values())
-    name = node.path.rpartition("/")[2]
-    if is_internal(name) or not node.started_at:
-        return sum(_trace_node(child, parent, last_at) for child in below)
-    span = _begin(f"{kind_of(node.node)} {node.node.id or name}", parent, node.started_at)
-    span.set_attribute("greenroom.step.path", node.path)
-    span.set_attribute("greenroom.step.status", node.status.value)
-    span.set_attribute("greenroom.step.attempts", node.attempt or 1)
-    if node.error is not None:
-        span.set_status(Status(StatusCode.ERROR, f"{node.error.type}: {node.error.message}"))
-    elif node.status is StepStatus.SUCCESS:
+def _begin_step(row: SpanRow, parent: Span) -> Span:
+    span = _begin(f"{row.kind} {row.name}", parent, row.started_at)
+    span.set_attribute("greenroom.step.path", row.path)
+    span.set_attribute("greenroom.step.status", row.status)
+    span.set_attribute("greenroom.step.attempts", row.attempts)
+    if row.error_type is not None:
+        span.set_status(Status(StatusCode.ERROR, f"{row.error_type}: {row.error}"))
+    elif row.status == StepStatus.SUCCESS:
         span.set_status(Status(StatusCode.OK))
-    count = 1 + sum(_trace_node(child, span, last_at) for child in below)
-    span.end(int((node.ended_at or last_at) * NANOSECONDS))
-    return count
+    return span
 
 
 def _begin(name: str, parent: Span, at: float) -> Span:

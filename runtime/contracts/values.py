@@ -4,6 +4,7 @@ What crosses the journal is JSON. A value above `MAX_INLINE_BYTES`, and every Ar
 stored once by its SHA-256 and stands in the JSON as `{"$blob": {...}}`.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -43,3 +44,20 @@ def find_blob(value: Json) -> BlobRef | None:
         except KeyError:
             return None
     return None
+
+
+def blobs_in(value: Json) -> Iterator[BlobRef]:
+    """Yield every reference in a value, at whatever depth.
+
+    >>> [ref.sha256 for ref in blobs_in([{"a": {"$blob": {"sha256": "0f", "bytes": 2, "kind": "json"}}}, 7])]
+    ['0f']
+    """
+    reference = find_blob(value)
+    if reference is not None:
+        yield reference
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from blobs_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from blobs_in(inner)

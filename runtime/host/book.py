@@ -19,6 +19,7 @@ from greenroom.runtime.contracts.storage import Query, Storage
 from greenroom.runtime.core.advance import replay, start
 from greenroom.runtime.core.state import Check, RunState
 from greenroom.runtime.core.view import heads
+from greenroom.runtime.host.blob_marks import blob_shas
 from greenroom.runtime.host.fetching import read_values
 from greenroom.runtime.host.messages import finished_messages
 from greenroom.runtime.host.stream import RunStream
@@ -35,13 +36,14 @@ class RunEntry:
 
     Attributes:
         durable: Done when every commit made so far is durable; reads wait for it.
+        blobs: Digests of the stored values that its journal refers to.
     """
 
     state: RunState
     stream: RunStream
     durable: asyncio.Future[None] | None = None
     readers: int = 0
-    keys: dict[str, str] = field(default_factory=dict)
+    blobs: set[str] = field(default_factory=set)
 
     @contextlib.contextmanager
     def held(self) -> Generator[None, None, None]:
@@ -119,6 +121,7 @@ class RunBook:
 
     async def _read(self, run_id: str) -> RunEntry:
         groups: list[list[Entry]] = []
+        blobs: set[str] = set()
         async for page in self._storage.scan(Table.JOURNAL, Query(prefix=(run_id,))):
             for row in page:
                 assert isinstance(row, JournalRow)  # noqa: S101 - the table holds nothing else
@@ -126,6 +129,7 @@ class RunBook:
                     message = f"journal of run {run_id} has group {row.group} where {len(groups) + 1} should be"
                     raise StorageCorrupt(message, {"run_id": run_id})
                 groups.append(_entries.decode(row.body))
+                blobs |= blob_shas(row.body)
         if not groups or not isinstance(groups[0][0], RunStarted):
             message = f"no journal of run {run_id!r}"
             raise RunNotFound(message, {"run_id": run_id})
@@ -139,7 +143,7 @@ class RunBook:
         begun = start(started, bundle, self._check)
         begun.stored = await read_values(self._storage, groups)
         state = replay(begun, groups)
-        entry = RunEntry(state=state, stream=RunStream(self._incarnation))
+        entry = RunEntry(state=state, stream=RunStream(self._incarnation), blobs=blobs)
         take_leftovers(state)
         heads(state)
         entry.stream.publish(state.events)

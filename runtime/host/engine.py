@@ -41,9 +41,11 @@ from greenroom.runtime.core.advance import advance
 from greenroom.runtime.core.dispatch import pool_of, scope_of, work_item
 from greenroom.runtime.core.ending import answer_of
 from greenroom.runtime.core.nodes import work_of
+from greenroom.runtime.core.spans import spans
 from greenroom.runtime.core.state import Check, NodeState, RunState
 from greenroom.runtime.core.view import heads
 from greenroom.runtime.host.batch import Batch, Move
+from greenroom.runtime.host.blob_marks import blob_rows
 from greenroom.runtime.host.book import RunBook, RunEntry
 from greenroom.runtime.host.charges import charges_of
 from greenroom.runtime.host.fetching import Fetching
@@ -103,15 +105,18 @@ class Engine:
         at = fact.at
         entries = advance(run, fact, at)
         started = run.started
-        row = JournalRow(workspace=started.workspace, run_id=run.run_id, group=run.groups, at=at, body=_encode(entries))
+        body = _encode(entries)
+        row = JournalRow(workspace=started.workspace, run_id=run.run_id, group=run.groups, at=at, body=body)
         batch.rows.append(row)
         batch.rows.extend(heads(run))
+        batch.rows.extend(blob_rows(run, entry.blobs, body, at))
         batch.rows.extend(extra)
         if run.charges:
             batch.rows.extend(charges_of(run, at))
             run.charges = []
         if any(isinstance(made, RunEnded) for made in entries):
             batch.rows.extend(self.book.finished_messages(run, at))
+            batch.rows.extend(spans(run))
         ended = [(run.run_id, fact.path)] if isinstance(fact, AttemptEnded) else []
         batch.moves.append(Move(entry, run.events, run.ready, run.dropped, run.answers, ended, run.needs))
         run.events, run.ready, run.dropped, run.answers, run.needs = [], [], [], [], []
