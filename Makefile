@@ -6,14 +6,16 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 READY := .venv/.ready
+BESIDE := .venv/beside
+COMPARED := $(BESIDE)/.ready
 OUT ?= dist
 # Ray would restart every worker through `uv run` when it finds a uv parent.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 
-.PHONY: help setup demo up test check fmt lint types imports fault cluster docs wheel bench lock
+.PHONY: help setup demo up test check fmt lint types imports fault cluster docs wheel bench bench-storage lock
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 
 setup: $(READY) ## make .venv from requirements.lock and install the project into it, editable
 	@echo "ready: $(BIN)"
@@ -56,9 +58,21 @@ wheel: $(READY) ## build wheel and sdist (OUT=folder)
 bench: $(READY) ## run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+bench-storage: $(COMPARED) ## the file store beside SQLite and LangGraph (ARGS="--quick --only open")
+	@PYTHONPATH=$(BESIDE) $(BIN)/python -m benchmarks.storage $(ARGS)
+
 lock: $(READY) ## resolve requirements.lock anew (ARGS=--upgrade)
 	@$(BIN)/uv pip compile --quiet pyproject.toml --extra notebook --extra s3 --group dev --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock $(ARGS)
+	@$(BIN)/uv pip compile --quiet benchmarks/requirements.in --constraint requirements.lock --universal \
+	    --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	    --output-file benchmarks/requirements.lock $(ARGS)
+
+# Beside the environment, not in it: some of these hook into pytest.
+$(COMPARED): $(READY) benchmarks/requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(BESIDE) --require-hashes --no-deps \
+	    -r benchmarks/requirements.lock
+	@touch $@
 
 # The stamp is newer than the lock and the project file when the environment matches both. uv is taken from the lock too.
 $(READY): requirements.lock pyproject.toml

@@ -1,0 +1,1 @@
+"""What the file store costs beside SQLite and LangGraph's saver: see `python -m benchmarks.storage --help`."""
