@@ -64,6 +64,8 @@ class Erasing(NamedTuple):
         """Return the rows that are written again."""
         if table is Table.DELETIONS:
             return rows.filter(pc.greater(rows.column(SEQ), self.settled))
+        if table is Table.BLOBS and self.settled < self.up_to:
+            return rows  # they tell which blobs are to go, and stay until these are gone
         if (mask := hidden(table, rows, self.deletions)) is not None:
             rows = rows.filter(pc.invert(mask))
         if table in self.oldest_at:

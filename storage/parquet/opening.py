@@ -78,6 +78,8 @@ def _take(place: Place, options: StoreOptions, lock: StoreLock | None) -> OpenSt
     sweeper = Sweeper(place=place, epoch=epoch, options=options)
     sweeper.sweep(manifest, frozenset())
     sweeper.sweep_orphans(manifest)
+    if place.reserve is not None:
+        place.reserve.hold(options.reserve_bytes)
     upkeep = Upkeep(place=place, epoch=epoch, options=options)
     return OpenStore(place, lock, epoch, manifest, recovery, upkeep, sweeper, pending_deletions(objects, manifest))
 

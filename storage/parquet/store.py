@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from greenroom.runtime.contracts.errors import Fenced, StorageCorrupt, StorageError
+from greenroom.runtime.contracts.errors import Fenced, StorageCorrupt, StorageError, StorageFull
 from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, Query, StoreHealth, VerifyReport
 from greenroom.storage import codec
@@ -264,7 +264,9 @@ class ParquetStorage:
             await self._flush_now()
             before = [part.info for part in self._catalog.all_parts()]
             floor = self._catalog.manifest.floor_seq
-            self._adopt(await self._work(partial(self._upkeep.compact, self._catalog, self._erasing(floor, floor))))
+            erasing = self._erasing(floor, floor)
+            await self._remove_blobs(erasing)
+            self._adopt(await self._work(partial(self._upkeep.compact, self._catalog, erasing)))
             self._merges += 1
             self._deletions_carried_out(floor)
             await self._sweep()
@@ -284,10 +286,7 @@ class ParquetStorage:
             floor = self._catalog.manifest.floor_seq
             erasing = self._erasing(floor, floor)
             rows = self._data_rows()
-            fresh = {row.record.sha256 for row in self._active.tables[Table.BLOBS].rows()}  # type: ignore[union-attr]
-            # Blobs first: as long as the references are there, a purge that was cut short finds them again.
-            blobs = await self._work(partial(unreferenced, self._catalog, erasing, fresh))
-            gone = await self._work(partial(self._sweeper.remove, [blob_key(sha256) for sha256 in blobs]))
+            gone = await self._remove_blobs(erasing)
             self._adopt(await self._work(partial(self._upkeep.erase, self._catalog, erasing)))
             self._deletions_carried_out(floor)
             while any(part.pins for part in self._retired):  # noqa: ASYNC110 - a scan that has begun reads on
@@ -302,6 +301,12 @@ class ParquetStorage:
             files=tuple(sorted(gone)),
             bytes=sum(gone.values()),
         )
+
+    async def _remove_blobs(self, erasing: Erasing) -> dict[str, int]:
+        """Remove blobs that only deleted rows name. To be done before these rows go: if cut short, they are found again."""
+        fresh = {str(row.record.row_key[0]) for row in self._active.tables[Table.BLOBS].rows()}
+        blobs = await self._work(partial(unreferenced, self._catalog, erasing, fresh))
+        return await self._work(partial(self._sweeper.remove, [blob_key(sha256) for sha256 in sorted(blobs)]))
 
     def _data_rows(self) -> int:
         return sum(part.info.rows for part in self._catalog.all_parts() if part.table is not Table.DELETIONS)
@@ -453,7 +458,9 @@ class ParquetStorage:
 
     async def _erase(self) -> None:
         floor = self._catalog.manifest.floor_seq
-        self._adopt(await self._work(partial(self._upkeep.erase, self._catalog, self._erasing(floor, floor))))
+        erasing = self._erasing(floor, floor)
+        await self._remove_blobs(erasing)
+        self._adopt(await self._work(partial(self._upkeep.erase, self._catalog, erasing)))
         self._deletions_carried_out(floor)
         await self._sweep()
 
@@ -471,6 +478,8 @@ class ParquetStorage:
     async def _sweep(self) -> None:
         in_use = {part.info.path for part in self._retired if part.pins}
         await self._work(partial(self._sweeper.sweep, self._catalog.manifest, in_use))
+        if self._place.reserve is not None:
+            await self._loop.run_in_executor(self._worker, self._place.reserve.hold, self._options.reserve_bytes)
         self._close_retired()
 
     def _close_retired(self) -> None:
@@ -485,6 +494,16 @@ class ParquetStorage:
         self._retired += [part for part in before.all_parts() if part not in listed]
 
     async def _work(self, call: Callable[[], T]) -> T:
+        """Run a piece of upkeep; when the disk is full, once more in the space that is kept for that."""
+        try:
+            return await self._try(call)
+        except StorageFull:
+            reserve = self._place.reserve
+            if reserve is None or not await self._loop.run_in_executor(self._worker, reserve.release):
+                raise
+        return await self._try(call)
+
+    async def _try(self, call: Callable[[], T]) -> T:
         try:
             return await self._loop.run_in_executor(self._worker, call)
         except Fenced as error:

@@ -60,11 +60,13 @@ class Upkeep:
         with self._unless_listed():
             tables = dict(catalog.manifest.tables)
             for table, rows in memtable.tables.items():
-                shown = rows.shown(deletions.see(table))
+                # References to blobs stay until the blobs are gone, deleted or not.
+                shown = rows if table is Table.BLOBS else rows.shown(deletions.see(table))
                 if len(shown):
                     columns = to_arrow(table, shown.rows())
                     columns = columns.sort_by([(name, "ascending") for name in key_names(table)])
-                    infos = self._write_run(table, [columns], level=0, clean_seq=floor.seq)
+                    clean_seq = 0 if table is Table.BLOBS else floor.seq
+                    infos = self._write_run(table, [columns], level=0, clean_seq=clean_seq)
                     tables[table] = TableParts(parts=(*catalog.manifest.parts(table), *infos))
             return self._advance(catalog.manifest, tables=tables, floor=floor, sealed={})
 
@@ -131,7 +133,8 @@ class Upkeep:
             for table, runs in wanted.items():
                 gone = [part.info.path for run in runs for part in run]
                 rows = (erasing.kept(table, piece) for piece in merged(table, runs))
-                infos = self._write_run(table, rows, level=1, clean_seq=erasing.up_to)
+                clean_seq = erasing.settled if table is Table.BLOBS else erasing.up_to
+                infos = self._write_run(table, rows, level=1, clean_seq=clean_seq)
                 stay = [info for info in catalog.manifest.parts(table) if info.path not in set(gone)]
                 tables[table] = TableParts(parts=(*stay, *infos))
                 removed += gone

@@ -1,6 +1,16 @@
 """Records as the tests write them."""
 
-from greenroom.runtime.contracts.records import JournalRow, KeyRow, MessageRow, RunHead, ThreadRow
+from greenroom.runtime.contracts.records import (
+    BlobRow,
+    Deletion,
+    JournalRow,
+    KeyRow,
+    LedgerRow,
+    MessageRow,
+    RunHead,
+    SpanRow,
+    ThreadRow,
+)
 
 
 def head(run_id: str, *, at: float = 1.0, workspace: str = "w", status: str = "running", groups: int = 0) -> RunHead:
@@ -40,3 +50,29 @@ def thread(thread_id: str, *, at: float = 1.0, workspace: str = "w") -> ThreadRo
 
 def key(name: str, run_id: str, *, workspace: str = "w") -> KeyRow:
     return KeyRow(workspace=workspace, key=name, run_id=run_id, fingerprint="f", at=1.0)
+
+
+def blob(sha256: str, run_id: str, *, workspace: str = "w") -> BlobRow:
+    return BlobRow(workspace=workspace, sha256=sha256, run_id=run_id, at=1.0)
+
+
+def charge(entry_id: str, *, run_id: str | None = None, workspace: str = "w", at: float = 1.0) -> LedgerRow:
+    return LedgerRow(workspace=workspace, entry_id=entry_id, at=at, kind="charge", amount_micros=-5, run_id=run_id)
+
+
+def span(run_id: str, path: str, *, workspace: str = "w", at: float = 1.0) -> SpanRow:
+    return SpanRow(
+        workspace=workspace,
+        run_id=run_id,
+        path=path,
+        trace_id="t",
+        kind="step",
+        name=path,
+        status="success",
+        started_at=at,
+        ended_at=at + 1,
+    )
+
+
+def deleted(scope: str, name: str = "", *, workspace: str = "w") -> Deletion:
+    return Deletion(scope=scope, workspace=workspace, id=name, at=1.0)

@@ -2,8 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -12,19 +10,7 @@ from greenroom.runtime.contracts.errors import NotFound, StorageError
 from greenroom.runtime.contracts.records import BundleRow, JournalRow, LedgerRow, Record, RunHead, Table
 from greenroom.runtime.contracts.storage import Query, Storage
 from tests.contract.records import head, journal, key, message, thread
-from tests.contract.stores import FileStore, MemoryStore, Store, pages, rows
-
-
-@pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return MemoryStore() if request.param == "memory" else FileStore(tmp_path / "store")
-
-
-@pytest.fixture
-async def storage(store: Store) -> AsyncIterator[Storage]:
-    opened = await store.open()
-    yield opened
-    await opened.close()
+from tests.contract.stores import Store, pages, rows
 
 
 async def test_an_acknowledged_append_is_seen_at_once(storage: Storage) -> None:
