@@ -75,7 +75,7 @@ class Log(Protocol):
         ...
 
     def read(self, name: SegmentName) -> bytes:
-        """Return a whole segment."""
+        """Return a whole segment; what is returned survives a loss of power."""
         ...
 
     def delete(self, name: SegmentName) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from greenroom.storage.journal.log import SegmentName
-from greenroom.storage.objects.durable import make_dirs, write_all
+from greenroom.storage.objects.durable import Folders, remove, write_all
 from greenroom.storage.objects.ops import FileOps
 
 
@@ -20,6 +20,7 @@ class LocalLog:
     def __init__(self, ops: FileOps, folder: Path) -> None:
         self._ops = ops
         self._folder = folder
+        self._folders = Folders(ops, folder.parent)
 
     @property
     def address(self) -> str:
@@ -32,7 +33,7 @@ class LocalLog:
 
     def create(self, name: SegmentName, size: int) -> "Segment":
         """See `Log`."""
-        make_dirs(self._ops, self._folder)
+        self._folders.make(self._folder)
         return Segment.create(self._ops, self._folder, name, size)
 
     def names(self) -> list[SegmentName]:
@@ -41,11 +42,14 @@ class LocalLog:
 
     def read(self, name: SegmentName) -> bytes:
         """See `Log`."""
-        return self._ops.read(self._folder / str(name))
+        path = self._folder / str(name)
+        # A writer killed before its sync left frames in memory only, and whoever builds on them needs them to last.
+        self._ops.settle(path)
+        return self._ops.read(path)
 
     def delete(self, name: SegmentName) -> None:
         """See `Log`."""
-        self._ops.unlink(self._folder / str(name))
+        remove(self._ops, self._folder / str(name))
 
 
 class Segment:

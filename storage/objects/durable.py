@@ -1,6 +1,7 @@
 """Files that are whole and survive a loss of power once a call returns: bytes synced, then name, then folder."""
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Generator, Sequence
@@ -24,11 +25,44 @@ def make_dirs(ops: FileOps, path: Path) -> None:
         ops.fsync_dir(path.parent)
 
 
+class Folders:
+    """Makes folders of a store, and settles those that are there.
+
+    A process that dies between making a folder and syncing the one above leaves a folder that a loss of power takes
+    away, with everything that later processes put into it. So the first use of each is a sync, made here or found.
+
+    Args:
+        top: The store's own folder.
+    """
+
+    def __init__(self, ops: FileOps, top: Path) -> None:
+        self._ops = ops
+        self._top = top
+        self._settled: set[Path] = set()
+
+    def make(self, path: Path) -> None:
+        """Return when the folder is there and survives a loss of power."""
+        if path in self._settled and self._ops.exists(path):
+            return
+        if path != self._top:
+            self.make(path.parent)
+            self._ops.make_dir(path)
+            self._ops.fsync_dir(path.parent)
+        else:
+            make_dirs(self._ops, path)
+            with contextlib.suppress(PermissionError):  # the store is this user's, what it stands in need not be
+                self._ops.fsync_dir(path.parent)
+        self._settled.add(path)
+
+
 def write_all(ops: FileOps, fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> None:
     """Write every byte, however few the system takes at a time."""
     rest = [memoryview(chunk).cast("B") for chunk in chunks]
     while rest:
-        written = ops.pwritev(fd, rest, offset)
+        try:
+            written = ops.pwritev(fd, rest, offset)
+        except InterruptedError:  # nothing was written
+            continue
         offset += written
         while rest and written >= len(rest[0]):
             written -= len(rest.pop(0))
@@ -48,8 +82,21 @@ def create(ops: FileOps, path: Path, data: bytes | memoryview) -> bool:
             ops.link(temporary, path)
         except FileExistsError:
             return False
-    ops.fsync_dir(path.parent)
+    try:
+        ops.fsync_dir(path.parent)
+    except OSError as error:
+        # The file may outlive a loss of power or not, so this is no error after which one simply tries again.
+        raise OSError(errno.EIO, f"its folder could not be synced ({error.strerror})", str(path)) from error
     return True
+
+
+def remove(ops: FileOps, path: Path) -> None:
+    """Remove a file for good: a loss of power does not bring it back. None is fine."""
+    try:
+        ops.unlink(path)
+        ops.fsync_dir(path.parent)
+    except FileNotFoundError:  # the folder too
+        return
 
 
 def place(ops: FileOps, path: Path, data: bytes | memoryview) -> None:
@@ -77,7 +124,8 @@ def _temporary(ops: FileOps, path: Path) -> Generator[tuple[Path, int], None, No
         try:
             yield temporary, fd
         finally:
-            ops.close(fd)
+            with contextlib.suppress(OSError):  # all that counts was synced before, and the name may be there by now
+                ops.close(fd)
     finally:
         with contextlib.suppress(OSError):  # a full or failing disk: the error under way says more
             ops.unlink(temporary)

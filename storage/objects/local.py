@@ -22,6 +22,7 @@ class LocalObjects:
     def __init__(self, ops: FileOps, root: Path) -> None:
         self._ops = ops
         self._root = root
+        self._folders = durable.Folders(ops, root)
 
     @property
     def url(self) -> str:
@@ -35,22 +36,24 @@ class LocalObjects:
     def create(self, key: str, data: bytes) -> bool:
         """See `Objects`."""
         path = self._root / key
-        durable.make_dirs(self._ops, path.parent)
+        self._folders.make(path.parent)
         return durable.create(self._ops, path, data)
 
     def put(self, key: str, data: bytes) -> None:
         """See `Objects`."""
         path = self._root / key
-        durable.make_dirs(self._ops, path.parent)
+        self._folders.make(path.parent)
         durable.place(self._ops, path, data)
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Generator["_Writing", None, None]:
         """See `Objects`."""
         path = self._root / key
-        durable.make_dirs(self._ops, path.parent)
+        self._folders.make(path.parent)
         with durable.replacing(self._ops, path) as fd:
-            yield _Writing(self._ops, fd)
+            writing = _Writing(self._ops, fd)
+            yield writing
+            writing.finish()
 
     def read(self, key: str) -> bytes:
         """See `Objects`."""
@@ -88,7 +91,7 @@ class LocalObjects:
 
     def delete(self, key: str) -> None:
         """See `Objects`."""
-        self._ops.unlink(self._root / key)
+        durable.remove(self._ops, self._root / key)
 
     def sweep(self) -> None:
         """See `Objects`."""
@@ -106,16 +109,24 @@ class LocalObjects:
 
 
 class _Writing:
-    """A file being written, at its end."""
+    """A file being written, at its end. Small pieces are gathered: Arrow writes a few bytes at a time."""
 
     def __init__(self, ops: FileOps, fd: int) -> None:
         self._ops = ops
         self._fd = fd
         self._end = 0
+        self._gathered = bytearray()
 
     def write(self, data: bytes | memoryview) -> int:
         """Add bytes."""
-        durable.write_all(self._ops, self._fd, [data], self._end)
-        size = memoryview(data).nbytes
-        self._end += size
-        return size
+        self._gathered += data
+        if len(self._gathered) >= _CHUNK_BYTES:
+            self.finish()
+        return memoryview(data).nbytes
+
+    def finish(self) -> None:
+        """Write what was gathered."""
+        if self._gathered:
+            durable.write_all(self._ops, self._fd, [self._gathered], self._end)
+            self._end += len(self._gathered)
+            self._gathered = bytearray()

@@ -74,7 +74,7 @@ class Objects(Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Remove a file; none is fine."""
+        """Remove a file, for good on return; none is fine."""
         ...
 
     def sweep(self) -> None:

@@ -37,6 +37,10 @@ class FileOps(Protocol):
         """Return when the names in the folder survive a loss of power."""
         ...
 
+    def settle(self, path: Path) -> None:
+        """Return when what earlier processes wrote to the file survives a loss of power; reads then see the disk."""
+        ...
+
     def link(self, source: Path, target: Path) -> None:
         """Give the file a second name; raises FileExistsError when the name is taken."""
         ...
@@ -105,6 +109,16 @@ class OsFiles:
         finally:
             os.close(fd)
 
+    def settle(self, path: Path) -> None:
+        """See `FileOps`."""
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+            # After a failed sync the memory of the system still shows bytes that the disk does not have.
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+
     def link(self, source: Path, target: Path) -> None:
         """See `FileOps`."""
         os.link(source, target)
@@ -136,7 +150,11 @@ class OsFiles:
 
     def exists(self, path: Path) -> bool:
         """See `FileOps`."""
-        return path.exists()
+        try:
+            path.stat()  # `Path.exists` says no, in some versions of Python, to what it was not allowed to look at
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def modified_at(self, path: Path) -> float:
         """See `FileOps`."""
