@@ -8,7 +8,7 @@ the microsecond, JSON fields as JSON makes them (a tuple becomes a list).
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -17,7 +17,9 @@ from greenroom.runtime.contracts.records import Record
 from greenroom.storage.field import FieldKind, fields_of
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
+_set: Final = msgspec.structs.force_setattr
 _DECODER: Final = msgspec.msgpack.Decoder(list[Record])
+_UINT64: Final = 0xCF
 _BEYOND_INT64: Final = re.compile(rb"\xcf[\x80-\xff]")  # msgpack's uint64 marker before a number of 2**63 or more
 _MIN_TIME: Final = -62_135_596_800.0  # year 1
 _MAX_TIME: Final = 253_402_300_799.0  # year 9999
@@ -27,7 +29,7 @@ _FIXARRAY_MAX: Final = 15
 _ARRAY16_MAX: Final = 0xFFFF
 
 
-class Encoded(NamedTuple):
+class Encoded(msgspec.Struct, frozen=True, gc=False):
     """Records of one append.
 
     Attributes:
@@ -50,7 +52,7 @@ def encode(records: Sequence[Record]) -> Encoded:
         settled = decode(body)
     except (TypeError, ValueError, OverflowError) as error:  # msgspec's own errors are ValueErrors
         raise StorageError(f"a record cannot be stored: {error}; give every field a value of its type") from error
-    if _BEYOND_INT64.search(body):
+    if _UINT64 in body and _BEYOND_INT64.search(body):
         _check_integers(settled)
     return Encoded(body[_header_bytes(len(settled)) :], settled)
 
@@ -86,14 +88,16 @@ def _settle(record: Record) -> None:
         if value is None:
             continue
         if 0.0 <= value < _EXACT_BELOW:
-            msgspec.structs.force_setattr(record, name, int(value * 1e6 + 0.5) / 1e6)
+            settled = (value * 1e6 + 0.5) // 1.0 / 1e6
+            if settled != value:
+                _set(record, name, settled)
         elif _MIN_TIME <= value <= _MAX_TIME:
-            msgspec.structs.force_setattr(record, name, micros(value) / 1_000_000)
+            _set(record, name, micros(value) / 1_000_000)
         else:
             raise ValueError(f"{name} is {value}, which is not a time between the years 1 and 9999")
     for name in texts:
         text = msgspec.json.encode(getattr(record, name))
-        msgspec.structs.force_setattr(record, name, msgspec.json.decode(text))
+        _set(record, name, msgspec.json.decode(text))
 
 
 @cache

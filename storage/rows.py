@@ -3,16 +3,21 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Final
+
+import msgspec
 
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import RECORD_TYPES, Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage.deletions import See
 
+_MIN_UNSORTED: Final = 4096
+"""Rows put since the last scan, before those that were replaced meanwhile are let go."""
 
-class Row(NamedTuple):
-    """A record and its store-wide number."""
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """A record and its store-wide number. No part of it leads back to it, so the garbage collector may pass it by."""
 
     record: Record
     seq: int
@@ -34,81 +39,86 @@ class Rows:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[Key, Row] = {}
-        self._siblings: dict[Key, dict[Key, Row]] = {}  # by the key without its last field: a run's journal, a thread
-        self._sorted: list[tuple[Key, Key, Record]] = []
-        self._unsorted: dict[Key, Record] = {}
+        self._groups: dict[Key, dict[Key, Row]] = {}  # by the key without its last field: a run's journal, a thread
+        self._sorted: list[tuple[Key, Key, Row]] = []
+        self._unsorted: list[Row] = []
+        self._max_unsorted = _MIN_UNSORTED
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return sum(map(len, self._groups.values()))
 
     def put(self, record: Record, seq: int) -> None:
         """Let this record take the place of an older one with its key."""
         key = record.row_key
         row = Row(record, seq)
-        self._rows[key] = row
-        if len(key) > 1:
-            siblings = self._siblings.get(key[:-1])
-            if siblings is None:
-                siblings = self._siblings[key[:-1]] = {}
-            siblings[key] = row
-        self._unsorted[key] = record
+        group = self._groups.get(key[:-1])
+        if group is None:
+            group = self._groups[key[:-1]] = {}
+        group[key] = row
+        self._unsorted.append(row)
+        if len(self._unsorted) > self._max_unsorted:
+            self._forget_replaced()
 
     def get(self, key: Key, see: See) -> Record | None:
         """Return the record with this key as `see` shows it, or None."""
-        row = self._rows.get(key)
+        row = self._find(key)
         return see(row.record, row.seq) if row else None
 
     def has(self, key: Key) -> bool:
         """Return whether there is a row of this key, shown or not."""
-        return key in self._rows
+        return self._find(key) is not None
 
     def shown(self, see: See) -> "Rows":
         """Return only what is shown, as it is shown."""
         found = Rows()
-        for row in self._rows.values():
+        for row in self.rows():
             if (record := see(row.record, row.seq)) is not None:
                 found.put(record, row.seq)
         return found
 
     def rows(self) -> list[Row]:
         """Return every row, in no order."""
-        return list(self._rows.values())
+        return [row for group in self._groups.values() for row in group.values()]
 
     def keys(self, prefix: Key) -> set[Key]:
         """Return the keys that may begin with the prefix: at least those that do."""
-        siblings = self._near(prefix)
-        return set(self._rows if siblings is None else siblings)
+        near = self._near(prefix)
+        return {key for group in self._groups.values() for key in group} if near is None else set(near)
 
     def select(self, query: Query, see: See) -> list[Record]:
         """Return the rows the query asks for, in its order, as `see` shows them."""
-        siblings = self._near(query.prefix)
-        if siblings is None:
+        near = self._near(query.prefix)
+        if near is None:
             candidates = self._in_order(query)
         else:
-            candidates = iter(sorted((row.record for row in siblings.values()), key=position, reverse=query.reverse))
-        shown = (seen for record in candidates if (seen := see(record, self._rows[record.row_key].seq)) is not None)
+            candidates = iter(sorted(near.values(), key=_place, reverse=query.reverse))
+        shown = (seen for row in candidates if (seen := see(row.record, row.seq)) is not None)
         return list(islice(matching(shown, query), query.limit))
+
+    def _find(self, key: Key) -> Row | None:
+        group = self._groups.get(key[:-1])
+        return group.get(key) if group else None
 
     def _near(self, prefix: Key) -> dict[Key, Row] | None:
         """Return the rows around a long prefix, or None when the prefix is too short to narrow anything."""
         if not prefix:
             return None
-        if (siblings := self._siblings.get(prefix)) is not None:
-            return siblings
-        if (row := self._rows.get(prefix)) is not None:
+        if (group := self._groups.get(prefix)) is not None:
+            return group
+        if (row := self._find(prefix)) is not None:
             return {prefix: row}
-        return {} if not self._rows or len(prefix) >= len(next(iter(self._rows))) - 1 else None
+        return {} if not self._groups or len(prefix) >= len(next(iter(self._groups))) else None
 
-    def _in_order(self, query: Query) -> Iterator[Record]:
+    def _in_order(self, query: Query) -> Iterator[Row]:
         """Walk the table from the cursor on. The sorted list is kept; only rows put since are sorted in."""
         if self._unsorted:
             # A sorted run and a few newcomers: the sort is close to one pass. No two current rows share a position, so
-            # records themselves are never compared.
+            # rows themselves are never compared.
             self._sorted = [item for item in self._sorted if self._is_current(item[2])]
-            self._sorted.extend((*position(record), record) for record in self._unsorted.values())
+            self._sorted += [(*_place(row), row) for row in self._unsorted if self._is_current(row)]
             self._sorted.sort()
-            self._unsorted = {}
+            self._unsorted = []
+            self._max_unsorted = _MIN_UNSORTED
         found = self._sorted
         if query.reverse:
             stop = len(found) if query.after is None else bisect_left(found, query.after, key=lambda item: item[0])
@@ -116,8 +126,17 @@ class Rows:
         start = 0 if query.after is None else bisect_right(found, query.after, key=lambda item: item[0])
         return (found[index][2] for index in range(start, len(found)))
 
-    def _is_current(self, record: Record) -> bool:
-        return self._rows[record.row_key].record is record
+    def _is_current(self, row: Row) -> bool:
+        return self._find(row.record.row_key) is row
+
+    def _forget_replaced(self) -> None:
+        """Let go of rows whose key has a newer one. Done each time their number may have doubled."""
+        self._unsorted = [row for row in self._unsorted if self._is_current(row)]
+        self._max_unsorted = max(_MIN_UNSORTED, 2 * len(self._unsorted))
+
+
+def _place(row: Row) -> Position:
+    return position(row.record)
 
 
 def matching(records: Iterable[Record], query: Query) -> Iterator[Record]:

@@ -8,8 +8,11 @@ the event loop in the order of its number, so that all else about the store happ
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
 
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import Record
@@ -24,7 +27,7 @@ MAX_GROUP_RECORDS: Final = 1024
 _SLICE: Final = 128  # appends answered in one turn of the loop
 
 
-class Append(NamedTuple):
+class Append(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One append on its way. `done` gets the number of its last record."""
 
     payload: bytes
@@ -61,8 +64,8 @@ class Journal:
 
     Args:
         end: Where the journal ended when the store was opened.
-        applied: Called on the loop with the records of one durable append, the number of their first and their bytes,
-            before the append is answered.
+        applied: Called on the loop with the records of durable appends, the number of their first and their bytes,
+            before any of these appends is answered.
     """
 
     def __init__(
@@ -84,66 +87,70 @@ class Journal:
         self._segment: OpenSegment | None = None
         self._loop = loop
         self._applied = applied
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._held: _Item | None = None
+        self._line: deque[_Item] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_called = False
         self._thread = threading.Thread(target=self._run, name="greenroom-journal", daemon=True)
         self._thread.start()
 
     def submit(self, payload: bytes, records: list[Record]) -> asyncio.Future[int]:
         """Put an append in line; the future gets the number of its last record once it is durable and applied."""
         done: asyncio.Future[int] = self._loop.create_future()
-        self._queue.put(Append(payload, records, done))
+        self._put(Append(payload, records, done))
         return done
 
     async def roll(self, rolled: Callable[[Boundary], None]) -> None:
         """End the segment. `rolled` runs on the loop, after all earlier appends were applied and before any later."""
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put(_Roll(rolled, done))
+        self._put(_Roll(rolled, done))
         await done
 
     async def stop(self) -> None:
         """Return when everything in line is answered and the thread has ended."""
         if self._thread.is_alive():
             done: asyncio.Future[None] = self._loop.create_future()
-            self._queue.put(_Stop(done))
+            self._put(_Stop(done))
             await done
             self._thread.join()
+
+    def _put(self, item: _Item) -> None:
+        # Waking a thread costs more than all else here, so the bell rings once for everything that is put in line
+        # before the thread looks. It looks after it has taken `_is_called` back: nothing stays in line unseen.
+        self._line.append(item)
+        if not self._is_called:
+            self._is_called = True
+            self._bell.put(None)
 
     # ------------------------------------------------------------------------------------------ in the journal's thread
 
     def _run(self) -> None:
         while True:
-            group, item = self._gather()
-            if group:
-                self._commit(group)
-            match item:
-                case _Roll():
-                    self._close_segment()
-                    self._on_loop(self._answer_roll, item, self._end)
-                case _Stop():
-                    self._close_segment()
+            self._bell.get()
+            self._is_called = False
+            while self._line:
+                item = self._line[0]
+                if isinstance(item, Append):
+                    self._commit(self._gather())
+                    continue
+                self._line.popleft()
+                self._close_segment()
+                if isinstance(item, _Stop):
                     self._on_loop(_resolve, item.done)
                     return
-                case _:
-                    self._held = item
+                self._on_loop(self._answer_roll, item, self._end)
 
-    def _gather(self) -> tuple[list[Append], _Item | None]:
-        """Take everything in line that fits one group, and the item that did not."""
+    def _gather(self) -> list[Append]:
+        """Take the appends that are first in line, as many as fit one group, and at least one."""
         group: list[Append] = []
         size = count = 0
-        item: _Item | None = self._held if self._held is not None else self._queue.get()
-        self._held = None
-        while isinstance(item, Append):
+        while self._line and isinstance(item := self._line[0], Append):
             size += len(item.payload)
             count += len(item.records)
             if group and (size > MAX_GROUP_BYTES or count > MAX_GROUP_RECORDS):
-                return group, item
+                break
             group.append(item)
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return group, None
-        return group, item
+            self._line.popleft()
+        return group
 
     def _commit(self, group: list[Append]) -> None:
         first = self._end.seq + 1
@@ -211,8 +218,9 @@ class Journal:
     # ---------------------------------------------------------------------------------------------------- on the loop
 
     def _answer(self, group: list[Append], first: int) -> None:
+        records = [record for append in group for record in append.records]
+        self._applied(records, first, sum(len(append.payload) for append in group))
         for append in group:
-            self._applied(append.records, first, len(append.payload))
             first += len(append.records)
             if not append.done.done():
                 append.done.set_result(first - 1)

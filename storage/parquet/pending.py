@@ -23,7 +23,7 @@ def pending_deletions(objects: Objects, manifest: Manifest) -> Deletions:
                 rows = to_rows(Table.DELETIONS, part.read())
             finally:
                 part.close()
-            for record, seq in sorted(rows, key=lambda row: row.seq):
-                if seq > manifest.erased_seq:
-                    found.add_all([record], seq)
+            for row in sorted(rows, key=lambda row: row.seq):
+                if row.seq > manifest.erased_seq:
+                    found.add_all([row.record], row.seq)
     return found
