@@ -1,4 +1,4 @@
-"""Handles of what a workspace keeps besides runs: its ledger and its conversations."""
+"""Handles of what a workspace keeps besides runs: its ledger and its conversations. And of workspaces."""
 
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -88,13 +88,33 @@ class ThreadsHandle:
         )
 
     async def delete(self, thread_id: str) -> None:
-        """Delete a conversation.
+        """Delete a conversation with its messages. The runs that wrote them keep what they were told and said.
 
         Raises:
             NotFound: There is none.
         """
-        await self._put(requests.PutThread(workspace=self._runtime.workspace, thread_id=thread_id, delete=True))
+        workspace, key = self._runtime.workspace, self._runtime.ids.run_id()
+        request = requests.Delete(workspace=workspace, scope="thread", id=thread_id, key=key)
+        await self._runtime.link.call(request)
 
     async def _put(self, request: requests.PutThread) -> dict[str, Json]:
         thread: dict[str, Json] = await self._runtime.link.call(request)
         return thread
+
+
+class WorkspacesHandle:
+    """Workspaces of the runtime. One begins with the first thing that is done in it."""
+
+    def __init__(self, runtime: "RuntimeClient") -> None:
+        self._runtime = runtime
+
+    async def delete(self, name: str) -> None:
+        """Delete everything of a workspace at once: runs, conversations, money, keys. An empty one may be deleted too.
+
+        Nothing of another workspace is touched. `purge` then takes the bytes off the disk.
+
+        Raises:
+            RunStillRunning: Something moves in runs of it; `facts["runs"]` names them: cancel them first.
+        """
+        request = requests.Delete(workspace=name, scope="workspace", key=self._runtime.ids.run_id())
+        await self._runtime.link.call(request)

@@ -8,6 +8,7 @@ from typing import Any
 from greenroom.runtime.client.link import RuntimeLink
 from greenroom.runtime.client.results import RunEvent, RunResult, moment
 from greenroom.runtime.contracts import requests
+from greenroom.runtime.contracts.errors import RunNotFound
 from greenroom.runtime.contracts.ports import Ids
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.values import Json
@@ -85,14 +86,23 @@ class RunHandle:
     async def events(self, after: int = 0) -> AsyncIterator[RunEvent]:
         """Yield the run's events behind `after`: durable ones without gaps, ephemeral ones (`seq` 0) between them.
 
-        Ends with the run; stays open while it is parked. A restart of the runtime is not seen.
+        Ends with the run, also when it is deleted; stays open while it is parked. A restart of the runtime is not
+        seen.
+
+        Raises:
+            RunNotFound: There is no such run.
         """
         cursor = ""
         while True:
             request = requests.Poll(
                 workspace=self._workspace, run_id=self.run_id, cursor=cursor, after=after, timeout_s=WAIT_S
             )
-            page = await self._link.call(request)
+            try:
+                page = await self._link.call(request)
+            except RunNotFound:
+                if cursor:
+                    return  # it was deleted meanwhile
+                raise
             cursor = page["cursor"]
             for event in page["events"]:
                 yield RunEvent(
@@ -161,6 +171,19 @@ class RunHandle:
         """Cancel the run. True if it is, or was already, canceled; False if it had finished otherwise."""
         request = requests.Cancel(workspace=self._workspace, run_id=self.run_id, reason=reason)
         return bool((await self._link.call(request))["canceled"])
+
+    async def delete(self) -> None:
+        """Delete the run at once with everything of it: journal, children, events, its idempotency key.
+
+        Its entries in the ledger stay and no longer say whose they are. `purge` takes the bytes off the disk.
+
+        Raises:
+            RunNotFound: There is none, or none any more.
+            RunStillRunning: Something moves in it; cancel it first.
+            RequestError: It is a child; `facts["root_id"]` is the run that it is deleted with.
+        """
+        request = requests.Delete(workspace=self._workspace, scope="run", id=self.run_id, key=self._ids.run_id())
+        await self._link.call(request)
 
     async def advance(self) -> None:
         """Let a run that was started with `single_step=True` take its next step."""

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from greenroom.runtime.client.agent import AgentHandle
-from greenroom.runtime.client.books import LedgerHandle, ThreadsHandle
+from greenroom.runtime.client.books import LedgerHandle, ThreadsHandle, WorkspacesHandle
 from greenroom.runtime.client.link import RuntimeLink
 from greenroom.runtime.client.results import Page, RunResult, RunSummary
 from greenroom.runtime.client.run import RunHandle
@@ -13,6 +15,7 @@ from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.entries import TargetKind
 from greenroom.runtime.contracts.errors import RuntimeUnavailable, ToolFailed
 from greenroom.runtime.contracts.ports import Ids
+from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, VerifyReport
 from greenroom.runtime.contracts.values import Json
 
 Types = Callable[[str, str], Any]
@@ -52,6 +55,7 @@ class RuntimeClient:
         self.storage = storage
         self.threads = ThreadsHandle(self)
         self.ledger = LedgerHandle(self)
+        self.workspaces = WorkspacesHandle(self)
         self._dump = dump
         self._load = load
         self._output_type = output_type or (lambda _kind, _id: None)
@@ -175,6 +179,21 @@ class RuntimeClient:
     async def flush(self) -> None:
         """Return when everything acknowledged so far can be read from Parquet."""
         await self.link.call(requests.Flush(workspace=self.workspace))
+
+    async def compact(self) -> CompactReport:
+        """Merge the store's parts, and return what that did. May take minutes; the runtime goes on meanwhile."""
+        return msgspec.convert(await self.link.call(requests.Compact(workspace=self.workspace)), CompactReport)
+
+    async def purge(self) -> PurgeReceipt:
+        """Take every byte of what was deleted off the disk, and return the proof. May take minutes.
+
+        It goes on when the caller goes away; asking again waits for it and purges what was deleted since.
+        """
+        return msgspec.convert(await self.link.call(requests.Purge(workspace=self.workspace)), PurgeReceipt)
+
+    async def verify(self) -> VerifyReport:
+        """Read every byte of the store, and return what is damaged. May take minutes; changes nothing."""
+        return msgspec.convert(await self.link.call(requests.Verify(workspace=self.workspace)), VerifyReport)
 
     async def shutdown(self, *, stop_workers: bool = True) -> None:
         """Flush the store, let go of it, and end the workers. Open runs go on when a runtime starts again."""

@@ -166,7 +166,19 @@ class PutThread(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="pu
     resource_id: str | None = None
     title: str | None = None
     metadata: dict[str, Json] | None = None
-    delete: bool = False
+
+
+class Delete(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="delete"):
+    """Delete a run, a conversation or a whole workspace, at once and for good.
+
+    Attributes:
+        id: Of the run or the conversation; empty for the workspace.
+        key: Names this request, so that one which is sent again is known.
+    """
+
+    scope: Literal["run", "thread", "workspace"]
+    id: str = ""
+    key: str = ""
 
 
 class Close(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="close"):
@@ -177,6 +189,18 @@ class Close(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="close"
 
 class Flush(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="flush"):
     """Bring everything acknowledged into Parquet."""
+
+
+class Compact(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="compact"):
+    """Merge the store; what is superseded, deleted or too old leaves the disk."""
+
+
+class Purge(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="purge"):
+    """Take every byte of what was deleted off the disk."""
+
+
+class Verify(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="verify"):
+    """Read every byte of the store and say what is damaged."""
 
 
 Request: TypeAlias = (
@@ -199,6 +223,10 @@ Request: TypeAlias = (
     | ListThreads
     | GetThread
     | PutThread
+    | Delete
     | Close
     | Flush
+    | Compact
+    | Purge
+    | Verify
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from greenroom.runtime.contracts.events import Event
-from greenroom.runtime.contracts.records import Record
+from greenroom.runtime.contracts.records import LedgerRow, Record
 from greenroom.runtime.contracts.work import Answer, AttemptId
 from greenroom.runtime.core.state import NodeState
 from greenroom.runtime.host.book import RunEntry
@@ -24,7 +24,12 @@ class Move:
 
 @dataclass(slots=True)
 class Batch:
-    """Commits that become durable together."""
+    """Commits that become durable together.
+
+    Attributes:
+        charges: The rows of the ledger among `rows`.
+    """
 
     rows: list[Record] = field(default_factory=list)
+    charges: list[LedgerRow] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)

@@ -20,6 +20,7 @@ from greenroom.runtime.core.advance import replay, start
 from greenroom.runtime.core.state import Check, RunState
 from greenroom.runtime.core.view import heads
 from greenroom.runtime.host.blob_marks import blob_shas
+from greenroom.runtime.host.doomed import Doomed, Name, run_name, workspace_name
 from greenroom.runtime.host.fetching import read_values
 from greenroom.runtime.host.messages import finished_messages
 from greenroom.runtime.host.stream import RunStream
@@ -37,6 +38,7 @@ class RunEntry:
     Attributes:
         durable: Done when every commit made so far is durable; reads wait for it.
         blobs: Digests of the stored values that its journal refers to.
+        is_deleted: Nothing may be committed to it any more.
     """
 
     state: RunState
@@ -44,6 +46,7 @@ class RunEntry:
     durable: asyncio.Future[None] | None = None
     readers: int = 0
     blobs: set[str] = field(default_factory=set)
+    is_deleted: bool = False
 
     @contextlib.contextmanager
     def held(self) -> Generator[None, None, None]:
@@ -55,8 +58,24 @@ class RunEntry:
             self.readers -= 1
 
 
+def no_run(run_id: str, workspace: str) -> RunNotFound:
+    """Return the error that says that there is no such run."""
+    return RunNotFound(f"no run {run_id!r} in workspace {workspace!r}", {"run_id": run_id})
+
+
+class _Doomed(Exception):
+    """A run that was being read is being deleted, alone or with its workspace."""
+
+    def __init__(self, *names: Name) -> None:
+        self.names = names
+
+
 class RunBook:
-    """Runs by id."""
+    """Runs by id.
+
+    Attributes:
+        doomed: What is being deleted.
+    """
 
     def __init__(self, storage: Storage, bundles: dict[str, BundlePlan], check: Check, incarnation: str) -> None:
         self._storage = storage
@@ -67,6 +86,7 @@ class RunBook:
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._loading: dict[str, asyncio.Task[RunEntry]] = {}
         self._thread_ends: dict[tuple[str, str], int] = {}
+        self.doomed = Doomed()
 
     def __len__(self) -> int:
         """How many runs are in memory."""
@@ -90,8 +110,7 @@ class RunBook:
         """
         head = await self._storage.get(Table.RUNS, (run_id,))
         if not isinstance(head, RunHead) or head.workspace != workspace:
-            message = f"no run {run_id!r} in workspace {workspace!r}"
-            raise RunNotFound(message, {"run_id": run_id})
+            raise no_run(run_id, workspace)
         return head
 
     async def resolve(self, run_id: str, workspace: str) -> tuple[RunEntry, str]:
@@ -104,20 +123,34 @@ class RunBook:
         if entry is not None and entry.state.started.workspace == workspace:
             self._touch(run_id)
             return entry, ""
+        await self.doomed.settled(run_name(run_id), workspace_name(workspace))
         head = await self.head(run_id, workspace)
         return await self.load(head.root_id), head.parent_path or ""
 
     async def load(self, run_id: str) -> RunEntry:
-        """Return a root run, read from the journal if it is not in memory."""
-        entry = self._runs.get(run_id)
-        if entry is not None:
-            self._touch(run_id)
-            return entry
-        task = self._loading.get(run_id)
-        if task is None:
-            task = self._loading[run_id] = asyncio.create_task(self._read(run_id), name=f"load {run_id}")
-            task.add_done_callback(lambda _: self._loading.pop(run_id, None))
-        return await asyncio.shield(task)
+        """Return a root run, read from the journal if it is not in memory.
+
+        Raises:
+            RunNotFound: There is none, or none any more.
+        """
+        name = run_name(run_id)
+        while (entry := self._runs.get(run_id)) is None:
+            await self.doomed.settled(name)
+            task = self._loading.get(run_id)
+            if task is None:
+                task = self._loading[run_id] = asyncio.create_task(self._read(run_id), name=f"load {run_id}")
+                task.add_done_callback(lambda _: self._loading.pop(run_id, None))
+            try:
+                return await asyncio.shield(task)
+            except _Doomed as doomed:
+                await self.doomed.settled(*doomed.names)
+        self._touch(run_id)
+        return entry
+
+    async def loads_ended(self) -> None:
+        """Return when every reading that is under way has ended."""
+        if self._loading:
+            await asyncio.wait(set(self._loading.values()))
 
     async def _read(self, run_id: str) -> RunEntry:
         groups: list[list[Entry]] = []
@@ -149,6 +182,9 @@ class RunBook:
         entry.stream.publish(state.events)
         state.events = []
         entry.stream.is_ended = state.status.is_final
+        names = run_name(run_id), workspace_name(started.workspace)
+        if self.doomed.has(*names):
+            raise _Doomed(*names)
         self._runs[run_id] = entry
         self._touch(run_id)
         return entry
@@ -198,14 +234,17 @@ class RunBook:
         self._runs.pop(run_id, None)
         self._idle.pop(run_id, None)
 
-    def clear(self) -> None:
-        """Forget every run."""
-        self._runs.clear()
-        self._idle.clear()
+    def remove(self, run_id: str) -> None:
+        """Forget a run that is being deleted: whoever still has hold of it can read on and commit no more."""
+        entry = self._runs.get(run_id)
+        if entry is not None:
+            entry.is_deleted = True
+            entry.stream.end()
+        self.discard(run_id)
 
-    def busy(self) -> list[RunEntry]:
-        """Return the runs in which something runs."""
-        return [entry for entry in self._runs.values() if entry.state.root.busy]
+    def of_workspace(self, workspace: str) -> list[RunEntry]:
+        """Return the runs of a workspace that are in memory."""
+        return [entry for entry in self._runs.values() if entry.state.started.workspace == workspace]
 
 
 def take_leftovers(state: RunState) -> None:

@@ -1,10 +1,10 @@
 """What a commit charges a workspace: one ledger entry for each paid model call."""
 
-from greenroom.runtime.contracts.records import LedgerRow, Record
+from greenroom.runtime.contracts.records import LedgerRow
 from greenroom.runtime.core.state import RunState
 
 
-def charges_of(run: RunState, at: float) -> list[Record]:
+def charges_of(run: RunState, at: float) -> list[LedgerRow]:
     """Return the charges of a run since the host last took them. An entry's id makes it count once."""
     return [
         LedgerRow(

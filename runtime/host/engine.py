@@ -20,11 +20,11 @@ from greenroom.runtime.contracts.entries import (
     TimerFired,
     Wrote,
 )
-from greenroom.runtime.contracts.errors import RuntimeUnavailable, StorageError
+from greenroom.runtime.contracts.errors import RunNotFound, RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.events import Event
 from greenroom.runtime.contracts.plan import BundlePlan
 from greenroom.runtime.contracts.ports import Clock, Ids
-from greenroom.runtime.contracts.records import JournalRow, Record, RunHead, Table
+from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record, RunHead, Table
 from greenroom.runtime.contracts.storage import Query, Storage
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import (
@@ -44,9 +44,10 @@ from greenroom.runtime.core.nodes import work_of
 from greenroom.runtime.core.spans import spans
 from greenroom.runtime.core.state import Check, NodeState, RunState
 from greenroom.runtime.core.view import heads
+from greenroom.runtime.host.balances import Balances
 from greenroom.runtime.host.batch import Batch, Move
 from greenroom.runtime.host.blob_marks import blob_rows
-from greenroom.runtime.host.book import RunBook, RunEntry
+from greenroom.runtime.host.book import RunBook, RunEntry, no_run
 from greenroom.runtime.host.charges import charges_of
 from greenroom.runtime.host.fetching import Fetching
 from greenroom.runtime.host.pools import Pools
@@ -92,6 +93,7 @@ class Engine:
         self.book = RunBook(storage, self.bundles, check, incarnation)
         self.wheel = TimerWheel(clock, self._fire, self._wakes)
         self.fetching = Fetching(storage, self._fetched)
+        self.balances = Balances(storage)
         self.stale_results = 0
         self.failure: StorageError | None = None
         self.on_failure: asyncio.Event = asyncio.Event()
@@ -100,8 +102,14 @@ class Engine:
         self.checks: dict[tuple[str, str], asyncio.Future[Finished]] = {}
 
     def collect(self, batch: Batch, entry: RunEntry, fact: Fact, extra: Sequence[Record] = ()) -> None:
-        """Decide what follows from a fact and add it to a batch. Must be followed by `commit` without another await."""
+        """Decide what follows from a fact and add it to a batch. Must be followed by `commit` without another await.
+
+        Raises:
+            RunNotFound: The run was deleted since the caller got hold of it.
+        """
         run = entry.state
+        if entry.is_deleted:
+            raise no_run(run.run_id, run.started.workspace)
         at = fact.at
         entries = advance(run, fact, at)
         started = run.started
@@ -112,7 +120,8 @@ class Engine:
         batch.rows.extend(blob_rows(run, entry.blobs, body, at))
         batch.rows.extend(extra)
         if run.charges:
-            batch.rows.extend(charges_of(run, at))
+            batch.charges.extend(charges_of(run, at))
+            batch.rows.extend(batch.charges[-len(run.charges) :])
             run.charges = []
         if any(isinstance(made, RunEnded) for made in entries):
             batch.rows.extend(self.book.finished_messages(run, at))
@@ -133,15 +142,36 @@ class Engine:
         for move in batch.moves:
             move.entry.durable = durable
         try:
-            await self.storage.append(batch.rows)
+            await self.append(batch.rows, batch.charges)
         except StorageError as error:
             durable.set_exception(_unavailable(error))
             durable.exception()  # whoever waits for it is told; nobody need
-            self._fail(error)
             raise
         durable.set_result(None)
         for move in batch.moves:
             self._perform(move)
+
+    async def append(self, records: Sequence[Record], charges: Sequence[LedgerRow] = ()) -> int:
+        """Make records durable and return the store-wide number of the last.
+
+        Args:
+            records: Of one or more commits, or of no run.
+            charges: The rows of the ledger among them.
+
+        Raises:
+            StorageError: They are not known to be durable; the runtime starts over from the store.
+        """
+        if self.failure is not None:
+            raise _unavailable(self.failure)
+        self.balances.begin(charges)
+        try:
+            seq = await self.storage.append(records)
+        except StorageError as error:
+            self.balances.fail(charges)
+            self._fail(error)
+            raise
+        self.balances.end(charges, seq)
+        return seq
 
     async def record(self, entry: RunEntry, fact: Fact, extra: Sequence[Record] = ()) -> None:
         """Commit one fact of one run."""
@@ -202,6 +232,8 @@ class Engine:
     async def _load_quietly(self, run_id: str) -> None:
         try:
             await self.book.load(run_id)
+        except RunNotFound:
+            return  # it was deleted
         except Exception:
             log.warning("a worker reported on run %s, which cannot be read", run_id, exc_info=True)
 
@@ -336,6 +368,8 @@ class Engine:
                 await self._fire_run(entry)
             else:
                 await self._fire_attempt(entry, key[1])
+        except RunNotFound:
+            return  # it was deleted
         except StorageError:
             log.warning("a timer of run %s could not be taken", key[0], exc_info=True)
         except Exception:  # a timer must never end the wheel

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from greenroom.runtime.contracts.entries import Entry, Fetched
-from greenroom.runtime.contracts.errors import GreenroomError, StorageCorrupt, StorageError
+from greenroom.runtime.contracts.errors import GreenroomError, RunNotFound, StorageCorrupt, StorageError
 from greenroom.runtime.contracts.storage import Storage
 from greenroom.runtime.contracts.values import Json
 
@@ -48,6 +48,8 @@ class Fetching:
             problem = error.message
         try:
             await self._take(run_id, path, sha256, value, problem)
+        except RunNotFound:
+            return  # it was deleted
         except StorageError:
             log.warning("run %s could not take its stored value; the runtime starts over", run_id)
 

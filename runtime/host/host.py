@@ -13,19 +13,25 @@ from typing import assert_never
 from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.errors import ConfigError, Fenced, GreenroomError, RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.ports import Clock, Ids, Spawner
+from greenroom.runtime.contracts.records import Table
 from greenroom.runtime.contracts.requests import Request
 from greenroom.runtime.contracts.storage import Storage
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.state import Check
-from greenroom.runtime.host.accounts import Accounts
 from greenroom.runtime.host.catalog import Catalog
+from greenroom.runtime.host.deletion import RunDeletion
 from greenroom.runtime.host.engine import Engine
+from greenroom.runtime.host.ledger import Ledger
+from greenroom.runtime.host.own_tasks import OwnTasks
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.reading import Reading
 from greenroom.runtime.host.recovery import recover
+from greenroom.runtime.host.retention import Retention
 from greenroom.runtime.host.secret_keys import SecretKeys
 from greenroom.runtime.host.starting import Starter
 from greenroom.runtime.host.steering import Steering
+from greenroom.runtime.host.threads import Threads
+from greenroom.runtime.host.upkeep import Upkeep
 
 OPEN_WAIT_S = 30.0
 """How long a request waits for a runtime that is coming up."""
@@ -51,6 +57,8 @@ class Host:
         models: Providers by name, for agents.
         max_threads: Synchronous bodies at once, per worker.
         secret_keys: Keys of the request context that are never stored.
+        retention_s: How long finished runs, and rows of other tables, are kept; for ever where nothing is said. Rows
+            of other tables than runs are the store's to let go of: `open_storage` tells it.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class Host:
         models: dict[str, Json] | None = None,
         max_threads: int = 16,
         secret_keys: frozenset[str] = frozenset(),
+        retention_s: dict[Table, float] | None = None,
     ) -> None:
         self._open_storage = open_storage
         self._spawner = spawner
@@ -75,6 +84,8 @@ class Host:
         self._models = models or {}
         self._max_threads = max_threads
         self._secret_keys = secret_keys
+        self._retention_s = retention_s or {}
+        self._own = OwnTasks()
         self._engine: Engine | None = None
         self._ready = asyncio.Event()
         self._refusal: GreenroomError | None = None
@@ -148,9 +159,21 @@ class Host:
         self._starter = starter
         self._steering = Steering(engine, catalog, starter)
         self._reading = Reading(engine)
-        self._accounts = Accounts(engine)
+        self._ledger = Ledger(engine)
+        self._threads = Threads(engine)
+        self._deletion = RunDeletion(engine)
+        self._upkeep = Upkeep(storage)
+        self._retention = Retention(
+            engine,
+            self._deletion,
+            runs_s=self._retention_s.get(Table.RUNS),
+            forgets_ledger=Table.LEDGER in self._retention_s,
+        )
+        self._retention.start()
 
     async def _shut(self, engine: Engine, *, stop_workers: bool) -> None:
+        await self._retention.stop()
+        await self._own.stop()
         await engine.wheel.stop()
         await engine.fetching.stop()
         await engine.pools.close(stop_workers=stop_workers)
@@ -218,17 +241,25 @@ class Host:
             case requests.Describe():
                 return self._catalog.describe()
             case requests.Balance():
-                return await self._accounts.balance(request)
+                return await self._ledger.balance(request)
             case requests.LedgerEntries():
-                return await self._accounts.entries(request)
+                return await self._ledger.entries(request)
             case requests.Grant():
-                return await self._accounts.grant(request)
+                return await self._ledger.grant(request)
             case requests.ListThreads():
-                return await self._accounts.list_threads(request)
+                return await self._threads.list_threads(request)
             case requests.GetThread():
-                return await self._accounts.get_thread(request)
+                return await self._threads.get(request)
             case requests.PutThread():
-                return await self._accounts.put_thread(request)
+                return await self._threads.put(request)
+            case requests.Delete():
+                return await self._own.run(self._delete(request))
+            case requests.Compact():
+                return await self._own.run(self._upkeep.compact())
+            case requests.Purge():
+                return await self._own.run(self._upkeep.purge())
+            case requests.Verify():
+                return await self._own.run(self._upkeep.verify())
             case requests.Status():
                 return self.status()
             case requests.Flush():
@@ -239,6 +270,16 @@ class Host:
                 return {}
             case _:
                 assert_never(request)
+
+    async def _delete(self, request: requests.Delete) -> dict[str, Json]:
+        match request.scope:
+            case "run":
+                await self._deletion.delete_run(request)
+            case "thread":
+                await self._threads.delete(request)
+            case "workspace":
+                await self._deletion.delete_workspace(request)
+        return {"scope": request.scope, "id": request.id}
 
     def _running(self) -> Engine:
         assert self._engine is not None  # noqa: S101 - requests wait until it is there

@@ -11,7 +11,7 @@ from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.view import child_status, run_view
-from greenroom.runtime.host.book import RunEntry
+from greenroom.runtime.host.book import RunEntry, no_run
 from greenroom.runtime.host.engine import Engine
 
 MAX_WAIT_S = 60.0
@@ -35,13 +35,19 @@ class Reading:
         return view
 
     async def wait(self, request: Wait) -> dict[str, Json] | None:
-        """Return a run once it is finished or parked; None when the time is over."""
+        """Return a run once it is finished or parked; None when the time is over.
+
+        Raises:
+            RunNotFound: There is none, or it was deleted meanwhile.
+        """
         entry, prefix = await self._engine.book.resolve(request.run_id, request.workspace)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(request.timeout_s, MAX_WAIT_S)
         entry.readers += 1
         try:
             while True:
+                if entry.is_deleted:
+                    raise no_run(request.run_id, request.workspace)
                 status = entry.state.status if not prefix else child_status(entry.state.nodes[prefix])
                 if status.is_final or status.is_parked:
                     await _settled(entry)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncGenerator
 
 from greenroom.runtime.contracts.entries import Failed, RunStarted, Succeeded
 from greenroom.runtime.contracts.errors import AlreadyClaimed, InvalidInput, RunNotFound, RuntimeUnavailable
@@ -17,7 +16,9 @@ from greenroom.runtime.contracts.work import Finished, Scope, WorkItem
 from greenroom.runtime.core.advance import start
 from greenroom.runtime.host.batch import Batch
 from greenroom.runtime.host.catalog import Catalog, Plan
+from greenroom.runtime.host.doomed import workspace_name
 from greenroom.runtime.host.engine import Engine
+from greenroom.runtime.host.named_locks import NamedLocks
 
 CHECK_TIMEOUT_S = 30.0
 
@@ -28,7 +29,7 @@ class Starter:
     def __init__(self, engine: Engine, catalog: Catalog) -> None:
         self._engine = engine
         self._catalog = catalog
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._locks = NamedLocks()
 
     async def start(self, request: Start) -> dict[str, Json]:
         """Start a run, or return the one that this key or id already started.
@@ -50,22 +51,29 @@ class Starter:
             names.append(f"run {request.run_id}")
         async with contextlib.AsyncExitStack() as held:
             for name in names:
-                await held.enter_async_context(self._hold(name))
-            found = await self._known(request, fingerprint(request, value)) if names else None
-            return found or await self._begin(request, bundle, value, state)
+                await held.enter_async_context(self._locks.hold(name))
+            return await self._find_or_begin(request, bundle, value, state)
 
-    @contextlib.asynccontextmanager
-    async def _hold(self, name: str) -> AsyncGenerator[None, None]:
-        """Let one start at a time have a key or a run id."""
-        lock, users = self._locks.get(name, (asyncio.Lock(), 0))
-        self._locks[name] = lock, users + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks.pop(name)
-            if users > 1:
-                self._locks[name] = lock, users - 1
+    async def _find_or_begin(self, request: Start, bundle: str, value: Json, state: dict[str, Json]) -> dict[str, Json]:
+        """Return the run that was started before, or start it; again, when something was deleted meanwhile.
+
+        What was read of a run, a key or a conversation before a deletion must not come into a run after it.
+        """
+        doomed = self._engine.book.doomed
+        is_named = request.key is not None or request.run_id is not None
+        while True:
+            count = await doomed.settled(workspace_name(request.workspace))
+            try:
+                found = await self._known(request, fingerprint(request, value)) if is_named else None
+            except RunNotFound:
+                if doomed.count == count:
+                    raise
+                continue
+            if found is not None:
+                return found
+            options = await self._thread(request, bundle) if request.thread_id is not None else {}
+            if doomed.count == count:
+                return await self._begin(request, bundle, value, state, options)
 
     def _input(self, plan: Plan, request: Start) -> Json:
         match plan:
@@ -146,11 +154,10 @@ class Starter:
         run = entry.state
         return {"run_id": run_id, "trace_id": run.started.trace_id, "status": run.status.value, "is_new": False}
 
-    async def _begin(self, request: Start, bundle: str, value: Json, state: dict[str, Json]) -> dict[str, Json]:
+    async def _begin(
+        self, request: Start, bundle: str, value: Json, state: dict[str, Json], options: dict[str, Json]
+    ) -> dict[str, Json]:
         engine = self._engine
-        options = dict(request.options)
-        if request.thread_id is not None:
-            options |= await self._thread(request, bundle)
         now = engine.clock.now()
         started = RunStarted(
             at=now,
@@ -167,7 +174,7 @@ class Starter:
             trace_id=request.trace_id or engine.ids.trace_id(),
             parent_span_id=request.parent_span_id,
             thread_id=request.thread_id,
-            options=options,
+            options=request.options | options,
             single_step=request.single_step,
         )
         entry = engine.book.add(start(started, engine.bundles[bundle], engine.check))

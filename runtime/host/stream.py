@@ -49,6 +49,12 @@ class RunStream:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def end(self) -> None:
+        """Say that nothing comes any more; whoever waits looks again."""
+        self.is_ended = True
+        self.wake()
+        self.rest()
+
     def rest(self) -> None:
         """Let those who wait for the run's end, or for its being parked, look again."""
         self._rested.set()

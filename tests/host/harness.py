@@ -16,7 +16,7 @@ from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.plan import BundleSource
 from greenroom.runtime.contracts.ports import WorkerLink, WorkerLost, WorkerSpec
 from greenroom.runtime.contracts.records import Key, Record, Table
-from greenroom.runtime.contracts.storage import Query, Storage, StoreHealth
+from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, Query, Storage, StoreHealth, VerifyReport
 from greenroom.runtime.core.state import RunState
 from greenroom.runtime.definitions import schema, values
 from greenroom.runtime.definitions.app import App
@@ -171,9 +171,11 @@ class Harness:
         turns: Any = None,
         workers: int = 2,
         secret_keys: frozenset[str] = frozenset(),
+        retention_s: dict[Table, float] | None = None,
     ) -> None:
         self.app = app
         self._secret_keys = secret_keys
+        self._retention_s = retention_s
         self.clock = FakeClock()
         self.ids = CountedIds()
         self.storage: Any = storage or MemoryStorage()
@@ -198,12 +200,18 @@ class Harness:
             check=json_schema.check,
             pool_sizes={"default": self._workers},
             secret_keys=self._secret_keys,
+            retention_s=self._retention_s,
         )
 
     def _client(self) -> RuntimeClient:
+        return self.of_workspace("default")
+
+    def of_workspace(self, workspace: str) -> RuntimeClient:
+        """Return a client of another tenant."""
         return RuntimeClient(
             LocalLink(self._ask),
             self.ids,
+            workspace=workspace,
             dump=values.dump,
             load=values.load,
             schema_of=lambda type_: schema.output_schema(type_) or {},
@@ -252,6 +260,7 @@ class Harness:
         assert keeper is not None
         keeper.cancel()
         if engine is not None:
+            await self.host._retention.stop()
             await engine.wheel.stop()
             await engine.pools.close(stop_workers=False)
         await asyncio.gather(keeper, return_exceptions=True)
@@ -326,6 +335,18 @@ class _Life:
     async def flush(self) -> None:
         await self._alive()
         await self._storage.flush()
+
+    async def compact(self) -> CompactReport:
+        await self._alive()
+        return await self._storage.compact()
+
+    async def purge(self) -> PurgeReceipt:
+        await self._alive()
+        return await self._storage.purge()
+
+    async def verify(self) -> VerifyReport:
+        await self._alive()
+        return await self._storage.verify()
 
     def health(self) -> StoreHealth:
         return msgspec.structs.replace(self._storage.health(), epoch=self.epoch)
