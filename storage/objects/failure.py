@@ -32,7 +32,7 @@ def storage_error(error: OSError, doing: str, path: Path | str) -> StorageError:
             "storage",
             facts,
         )
-    return StorageError(f"{doing}: {path}: {reason}; mend the disk and open the store again", facts)
+    return StorageError(f"{doing}: {path}: {reason}; mend that and open the store again", facts)
 
 
 def corrupt(path: Path | str, offset: int, found: str) -> StorageCorrupt:

@@ -4,6 +4,7 @@ Decides on the event loop when and what; the work itself blocks and is done in o
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from greenroom.storage.objects.failure import is_passing, storage_error
 from greenroom.storage.parquet.blobs import key_of
 from greenroom.storage.parquet.contents import Contents
 from greenroom.storage.parquet.erasure import Erasing
+from greenroom.storage.parquet.journals import release
 from greenroom.storage.parquet.opening import OpenStore
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.referrers import unreferenced
@@ -95,7 +97,11 @@ class Maintenance:
             await asyncio.wait({self.start_flush()})
 
     async def stop(self) -> None:
-        """Let the thread end."""
+        """Let another journal follow this one if nothing is left in it, and let the thread end."""
+        manifest = self._contents.catalog.manifest
+        if self._journal.error is None and manifest.floor_seq == self._contents.seq:
+            with contextlib.suppress(StorageError):  # this journal stays the one that must be used
+                await self._work(partial(release, self._place, manifest, now=time.time()))
         await asyncio.to_thread(self._worker.shutdown)
 
     def _on_timer(self) -> None:

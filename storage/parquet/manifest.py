@@ -68,6 +68,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         floor_checksum: Of the last frame up to there; the first frame of the journal names it as its previous.
         sealed: Segments of earlier writers, and how many of their bytes count.
         erased_seq: Deletions up to this number are carried out everywhere: nothing they hid is left in a part.
+        journal: Id of the journal that records behind the floor are in, when it is apart from the store's files; empty
+            when it is among them, or when there are no such records.
     """
 
     format: int = 1
@@ -80,6 +82,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     tables: dict[Table, TableParts] = {}
     removed: tuple[Removed, ...] = ()
     erased_seq: int = 0
+    journal: str = ""
 
     def parts(self, table: Table) -> tuple[PartInfo, ...]:
         """Return the parts of this table: sorted runs, oldest records first, each in the order of its keys."""

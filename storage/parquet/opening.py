@@ -9,6 +9,7 @@ from greenroom.storage.objects.failure import corrupt, storage_error
 from greenroom.storage.objects.objects import Objects
 from greenroom.storage.parquet import manifest as manifests
 from greenroom.storage.parquet.identity import load_identity
+from greenroom.storage.parquet.journals import check_journal, load_journal
 from greenroom.storage.parquet.lock import StoreLock
 from greenroom.storage.parquet.manifest import Manifest
 from greenroom.storage.parquet.options import StoreOptions
@@ -54,10 +55,13 @@ def open_place(place: Place, options: StoreOptions) -> OpenStore:
 
 def _take(place: Place, options: StoreOptions, lock: StoreLock | None) -> OpenStore:
     objects = place.objects
-    load_identity(objects, now=time.time())
-    epoch = Epoch.take(objects, now=time.time())
+    identity = load_identity(objects, now=time.time())
+    journal = load_journal(place, identity.store_id, now=time.time())
+    check_journal(place, journal, manifests.read_newest(objects))  # who is refused fences nobody
+    epoch = Epoch.take(objects, now=time.time(), near=place.journal)
     while True:
         before = _newest(objects)
+        check_journal(place, journal, before)
         recovery = replay(place.log, objects, before)
         manifest = Manifest(
             version=before.version + 1,
@@ -69,6 +73,7 @@ def _take(place: Place, options: StoreOptions, lock: StoreLock | None) -> OpenSt
             tables=before.tables,
             removed=before.removed,
             erased_seq=before.erased_seq,
+            journal=journal,
         )
         # Before anything is accepted: what an earlier writer adds to its segments from here on is never read.
         if manifests.write(objects, manifest):

@@ -203,6 +203,7 @@ class Upkeep:
             tables=tables,
             removed=(*waiting, *(Removed(path=path, at=self._now()) for path in removed)),
             erased_seq=before.erased_seq if erased_seq is None else erased_seq,
+            journal=before.journal,
         )
         if not manifests.write(self._objects, manifest):
             raise self._epoch.fenced()
