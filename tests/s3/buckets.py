@@ -14,7 +14,7 @@ from greenroom.storage.objects.s3 import BucketLimits, S3Objects
 from greenroom.storage.parquet.place import Place, remote_place
 from tests.s3.moto_server import BUCKET
 
-IMPATIENT = BucketLimits(silence_s=1.0, tries=3, first_wait_s=0.01)
+IMPATIENT = BucketLimits(silence_s=0.7, tries=3, first_wait_s=0.01)
 """For tests that wait for a time-out: longer than a small request takes on a busy machine."""
 
 _numbers = itertools.count(1)

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length"}
 WAIT_S = 30.0
@@ -136,13 +136,12 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
-    server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
     def _serve(self) -> None:
-        proxy = self.server.proxy
+        proxy = cast("_Server", self.server).proxy
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
         rule = proxy.take(self.command, self.path)
