@@ -1,7 +1,7 @@
 """What each workspace has left: read from its ledger once, and kept by every entry that is appended since."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from greenroom.runtime.contracts.records import LedgerRow, Table
@@ -82,6 +82,11 @@ class Balances:
         self._readings.pop(workspace, None)
         if seq:
             self._forgotten[workspace] = seq
+
+    def read_again(self, workspaces: Iterable[str]) -> None:
+        """Begin again where a ledger is being read: entries were replaced by others of the same amounts."""
+        for workspace in workspaces:
+            self._readings.pop(workspace, None)
 
     def forget_all(self) -> None:
         """Read every ledger anew when it is asked for."""

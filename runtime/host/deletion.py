@@ -5,13 +5,17 @@ what rests can be deleted: a run in which something moves is canceled first.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from greenroom.runtime.contracts.errors import RequestError, RunNotFound, RunStillRunning
-from greenroom.runtime.contracts.records import Deletion, RunHead, Table
+from greenroom.runtime.contracts.records import Deletion, LedgerRow, RunHead, Table
 from greenroom.runtime.contracts.requests import Delete
 from greenroom.runtime.contracts.statuses import RunStatus
+from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.core.state import RunState
 from greenroom.runtime.host.book import RunEntry
 from greenroom.runtime.host.doomed import run_name, workspace_name
@@ -62,7 +66,10 @@ class RunDeletion:
             if head.root_id != run_id:
                 raise _is_child(head)
             await self._come_to_rest(lambda: [entry] if (entry := self._book.find(run_id)) is not None else [])
-            await self._carry_out([run_id], deletion_of(request, self._engine.clock.now()))
+            await self._let_go([run_id])
+            kept = await self._kept_entries([await self._book.head(run_id, workspace)])
+            await self._engine.append([deletion_of(request, self._engine.clock.now()), *kept])
+            self._engine.balances.read_again([workspace])
 
     async def delete_workspace(self, request: Delete) -> None:
         """Delete everything of a workspace: runs, conversations, money, keys. One that has nothing may be deleted too.
@@ -72,8 +79,8 @@ class RunDeletion:
         """
         workspace = request.workspace
         async with self._book.doomed.deleting(workspace_name(workspace)):
-            runs = await self._come_to_rest(lambda: self._book.of_workspace(workspace))
-            seq = await self._carry_out(runs, deletion_of(request, self._engine.clock.now()))
+            await self._let_go(await self._come_to_rest(lambda: self._book.of_workspace(workspace)))
+            seq = await self._engine.append([deletion_of(request, self._engine.clock.now())])
             self._engine.balances.forget(workspace, seq)
 
     async def delete_finished(self, heads: Sequence[RunHead], reason: str) -> int:
@@ -87,11 +94,15 @@ class RunDeletion:
         doomed = self._book.doomed
         kept = [head for head in heads if not doomed.has(run_name(head.run_id), workspace_name(head.workspace))]
         async with doomed.deleting(*(run_name(head.run_id) for head in kept)):
-            deletions = [
-                Deletion(scope="run", workspace=head.workspace, id=head.run_id, at=at, reason=reason) for head in kept
-            ]
-            if deletions:
-                await self._carry_out([head.run_id for head in kept], *deletions)
+            if kept:
+                await self._let_go([head.run_id for head in kept])
+                entries = await self._kept_entries(kept)
+                deletions = [
+                    Deletion(scope="run", workspace=head.workspace, id=head.run_id, at=at, reason=reason)
+                    for head in kept
+                ]
+                await self._engine.append([*deletions, *entries])
+                self._engine.balances.read_again({row.workspace for row in entries})
         return len(kept)
 
     async def _come_to_rest(self, find: Callable[[], Sequence[RunEntry]]) -> list[str]:
@@ -106,16 +117,32 @@ class RunDeletion:
                 return [entry.state.run_id for entry in entries]
             await asyncio.wait(under_way)
 
-    async def _carry_out(self, run_ids: Sequence[str], *deletions: Deletion) -> int:
-        """Let go of runs and append the deletions; return the store-wide number of the last.
+    async def _let_go(self, run_ids: Sequence[str]) -> None:
+        """Forget runs, so that nothing is committed to them any more.
 
-        Runs that are being loaded notice themselves that they are doomed; their reading has ended before the append.
+        Runs that are being loaded notice themselves that they are doomed; when this returns their loading has ended.
         """
         for run_id in run_ids:
             self._book.remove(run_id)
             self._engine.wheel.set((run_id,), None)
         await self._book.loads_ended()
-        return await self._engine.append(deletions)
+
+    async def _kept_entries(self, heads: Sequence[RunHead]) -> list[LedgerRow]:
+        """Return what the ledger keeps of runs: their charges, without whose they were.
+
+        They are appended behind the deletion, which hides the rows as they were.
+        """
+        paid = tuple(head.run_id for head in heads if head.cost_micros or head.input_tokens or head.output_tokens)
+        if not paid:
+            return []
+        rows = self._engine.storage.scan(Table.LEDGER, Query(where={"run_id": paid}))
+        return [_anonymous(row) async for page in rows for row in page if isinstance(row, LedgerRow)]
+
+
+def _anonymous(row: LedgerRow) -> LedgerRow:
+    """Return an entry as it stays; its id said whose it was, and becomes a digest of what it was."""
+    digest = hashlib.sha256(f"{row.workspace} {row.entry_id}".encode()).hexdigest()
+    return msgspec.structs.replace(row, entry_id=f"{row.kind}:{digest[:32]}", run_id=None, path=None)
 
 
 def _is_moving(run: RunState) -> bool:
