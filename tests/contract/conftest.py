@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from greenroom.runtime.contracts.storage import Storage
-from tests.contract.stores import FileStore, MemoryStore, Store
+from tests.contract.stores import STORES, Store
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return MemoryStore() if request.param == "memory" else FileStore(tmp_path / "store")
+    return STORES[request.param](tmp_path / "store")
 
 
 @pytest.fixture
