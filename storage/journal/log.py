@@ -62,6 +62,11 @@ class Log(Protocol):
         """Path or address of all of them, for messages."""
         ...
 
+    @property
+    def may_be_torn(self) -> bool:
+        """Whether a crash can leave half a frame at the end of a segment, or none at all."""
+        ...
+
     def address_of(self, name: SegmentName) -> str:
         """Return the path or address of one."""
         ...

@@ -27,6 +27,11 @@ class LocalLog:
         """See `Log`."""
         return str(self._folder)
 
+    @property
+    def may_be_torn(self) -> bool:
+        """See `Log`."""
+        return True
+
     def address_of(self, name: SegmentName) -> str:
         """See `Log`."""
         return str(self._folder / str(name))

@@ -111,7 +111,7 @@ class Reader:
             offset += size
         self.sealed[str(name)] = offset
         rest = data[offset:]
-        if sealed is not None and rest:
+        if (sealed is not None and rest) or not (self._log.may_be_torn or (offset and not rest)):
             raise corrupt(path, offset, "a frame is damaged")
         torn = frame.read_header(data, offset)  # a header that arrived whole says where the next frame would stand
         behind = offset + (frame.HEADER_BYTES + torn.body_bytes if torn else 1)
