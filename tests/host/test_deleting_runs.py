@@ -1,7 +1,7 @@
 """A run that is deleted is gone: at once, with everything of it, whatever crashes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from greenroom.runtime.client.run import RunHandle
 from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.entries import CancelRequested
 from greenroom.runtime.contracts.errors import RequestError, RunStillRunning
-from greenroom.runtime.contracts.records import Deletion, Record, Table
+from greenroom.runtime.contracts.records import Deletion, JournalRow, Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.host.doomed import run_name, workspace_name
 from greenroom.storage.memory import MemoryStorage
@@ -190,21 +190,20 @@ async def test_a_run_that_is_read_while_a_deletion_is_refused_is_read_after_all(
 
 
 class SlowDeletion(MemoryStorage):
-    """Holds deletions back.
+    """Holds the first deletion back.
 
     Attributes:
-        act: Called when one is reached; what it does happens meanwhile.
+        is_kept: Whether it is kept already when it is held back.
     """
 
-    def __init__(self, act: Callable[[], Awaitable[None]] | None = None, *, is_kept: bool = True) -> None:
+    def __init__(self, *, is_kept: bool) -> None:
         super().__init__()
-        self.act = act
         self.is_kept = is_kept
         self.reached = asyncio.Event()
         self.gate = asyncio.Event()
 
     async def append(self, records: Sequence[Record]) -> int:
-        """Keep the records; a deletion only when the gate is open, and at first without an answer."""
+        """Keep the records; the first deletion is not answered before the gate is open."""
         if not any(isinstance(record, Deletion) for record in records) or self.reached.is_set():
             return await super().append(records)
         if self.is_kept:
@@ -228,6 +227,40 @@ async def test_a_crash_at_a_deletion_leaves_all_or_nothing(is_kept: bool) -> Non
         assert await rows_of(store, run.run_id) == []
         with pytest.raises(RunNotFound):
             await run.delete()
+
+
+class SlowCommits(MemoryStorage):
+    """Holds back what is appended for runs while `is_slow`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow = False
+        self.reached = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def append(self, records: Sequence[Record]) -> int:
+        """Keep the records; those of a commit not before the gate is open."""
+        if self.is_slow and any(isinstance(record, JournalRow) for record in records):
+            self.reached.set()
+            await self.gate.wait()
+        return await super().append(records)
+
+
+async def test_a_deletion_comes_behind_what_was_committed_before_it() -> None:
+    """A cancel that is on its way to the store is durable first, and is acknowledged."""
+    store = SlowCommits()
+    async with Harness(app(), storage=store) as harness:
+        run = await make(harness, "ask")
+        store.is_slow = True
+        canceling = asyncio.ensure_future(run.cancel())
+        await store.reached.wait()
+        deleting = asyncio.ensure_future(run.delete())
+        await calm()
+        assert not deleting.done()
+        store.gate.set()
+        assert await asyncio.wait_for(canceling, 5)
+        await asyncio.wait_for(deleting, 5)
+        assert await rows_of(store, run.run_id) == []
 
 
 async def test_a_request_to_delete_that_comes_twice_is_one() -> None:

@@ -1,6 +1,7 @@
 """A workspace that is deleted leaves nothing, and leaves every other as it was."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from greenroom import Agent, App, Memory, NotFound, RunNotFound, StepContext, Wo
 from greenroom.runtime.contracts.errors import RunStillRunning
 from greenroom.runtime.contracts.records import Record, Table
 from greenroom.runtime.contracts.storage import Query
+from greenroom.storage.memory import MemoryStorage
 from tests.host.harness import Harness, calm
 from tests.host.scripted_turns import ScriptedTurns, said
 from tests.host.test_deleting_runs import SlowDeletion
@@ -38,6 +40,7 @@ async def furnish(harness: Harness, workspace: str) -> None:
     await client.threads.create(thread_id="empty", title="Nothing yet")
     run = await client.workflow("ask").start(7, key="order")
     await run.result(timeout_s=5)
+    assert await client.ledger.balance() == 900
 
 
 async def rows_of(harness: Harness, workspace: str) -> list[Record]:
@@ -146,6 +149,43 @@ async def test_a_start_during_the_deletion_of_its_workspace_begins_behind_it() -
         assert (await asyncio.wait_for(reply, 5)).text == "1 came"
         assert (await (await asyncio.wait_for(start, 5)).result(timeout_s=5)).status == "suspended"
         assert [message["content"] for message in await ours.threads.messages("t")] == ["Again", "1 came"]
+
+
+class SlowHistory(MemoryStorage):
+    """Holds back what a scan of messages has found.
+
+    Attributes:
+        is_slow: Whether it does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow = False
+        self.reached = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def scan(self, table: Table, query: Query) -> AsyncIterator[Sequence[Record]]:
+        """Yield pages, those of messages not before the gate is open."""
+        pages = [page async for page in super().scan(table, query)]
+        if table is Table.MESSAGES and self.is_slow:
+            self.reached.set()
+            await self.gate.wait()
+        for page in pages:
+            yield page
+
+
+async def test_a_start_that_has_read_what_is_deleted_before_it_begins_reads_again() -> None:
+    """What the model is told is nothing of the deleted conversation."""
+    store = SlowHistory()
+    async with Harness(app(), turns=turns(), storage=store) as harness:
+        await furnish(harness, "ours")
+        ours = harness.of_workspace("ours")
+        store.is_slow = True
+        reply = asyncio.ensure_future(ours.agent("writer").generate("Again", thread="t", timeout_s=5))
+        await store.reached.wait()
+        await ours.workspaces.delete("ours")
+        store.gate.set()
+        assert (await asyncio.wait_for(reply, 5)).text == "1 came"
 
 
 async def test_a_conversation_is_deleted_with_its_messages() -> None:
