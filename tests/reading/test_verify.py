@@ -246,7 +246,7 @@ class Glimpses:
     """A journal of which each look but the last shows something that was only just so."""
 
     def __init__(self, log: Log, glimpses: list[Callable[[bytes], bytes]]) -> None:
-        self.address = log.address
+        self.address, self.may_be_torn = log.address, log.may_be_torn
         self.address_of, self.names = log.address_of, log.names
         self.create, self.delete = log.create, log.delete
         self._log = log
