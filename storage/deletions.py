@@ -2,6 +2,9 @@
 
 A deletion hides every row of its workspace, run or thread with a smaller number than its own. What is written with it
 or after it is not its business: whoever deletes a run and must keep its money writes the rows that stay anew.
+
+A key may pass from one owner to another (a run id that is used again) only after the former was deleted: a hidden row
+is dropped as soon as it would be written anew, and would else uncover an older one.
 """
 
 from collections.abc import Callable, Iterable

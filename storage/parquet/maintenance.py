@@ -61,6 +61,7 @@ class Maintenance:
         self._timer: asyncio.TimerHandle | None = None
         self._erased_at = self._loop.time()
         self._is_closing = False
+        self._now = time.time
 
     # ---------------------------------------------------------------------------------------------------------- flush
 
@@ -220,7 +221,7 @@ class Maintenance:
             gone |= await self._work(partial(self._sweeper.purge, self._contents.catalog.manifest))
             rows -= self._data_rows()
         return PurgeReceipt(
-            at=time.time(), deletions=deletions, rows=rows, files=tuple(sorted(gone)), bytes=sum(gone.values())
+            at=self._now(), deletions=deletions, rows=rows, files=tuple(sorted(gone)), bytes=sum(gone.values())
         )
 
     async def _remove_blobs(self, erasing: Erasing) -> dict[str, int]:
@@ -231,7 +232,7 @@ class Maintenance:
 
     def _erasing(self, up_to: int, settled: int) -> Erasing:
         """Return what upkeep leaves out: see `Erasing`."""
-        now = time.time()
+        now = self._now()
         oldest = {table: now - age_s for table, age_s in self._options.retention_s.items()}
         deletions = self._contents.deletions.between(self._contents.catalog.manifest.erased_seq, up_to)
         return Erasing(deletions, up_to, settled, oldest)

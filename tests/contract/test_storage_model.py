@@ -10,16 +10,32 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from greenroom.runtime.contracts.records import TABLE_OF, Key, Record, Table
+from greenroom.runtime.contracts.records import TABLE_OF, Deletion, Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage import codec
-from tests.contract.records import head, journal, message, thread
+from tests.contract.records import charge, deleted, head, journal, message, span, thread
 from tests.contract.stores import FileStore, MemoryStore, Store, rows
 
 NAMES = st.sampled_from(["a", "b", "c", "é", "a/b", ""])
 TIMES = st.one_of(st.integers(0, 5).map(float), st.floats(0, 4e9), st.floats(1.7e9, 1.9e9))
+
+
+def home_of(name: str) -> str:
+    """Return the workspace of a run: a key never changes hands, but for one whose former owner was deleted."""
+    return "w" if len(name) == 1 else "a"
+
+
 RECORDS: st.SearchStrategy[Record] = st.one_of(
-    st.builds(head, NAMES, at=TIMES, workspace=NAMES, status=NAMES, groups=st.integers(0, 2**63 - 1)),
+    NAMES.flatmap(
+        lambda name: st.builds(
+            head,
+            st.just(name),
+            at=TIMES,
+            workspace=st.just(home_of(name)),
+            status=NAMES,
+            groups=st.integers(0, 2**63 - 1),
+        )
+    ),
     st.builds(journal, NAMES, st.integers(1, 6), body=st.binary(max_size=20)),
     st.builds(
         message,
@@ -28,11 +44,14 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         content=st.one_of(NAMES, st.lists(st.integers(-(2**63), 2**64 - 1), max_size=2)),
     ),
     st.builds(thread, NAMES, at=TIMES),
+    NAMES.flatmap(lambda name: st.builds(charge, st.just(name), run_id=st.just(name), workspace=NAMES, at=TIMES)),
+    NAMES.flatmap(lambda run: st.builds(span, st.just(run), NAMES, workspace=st.just(home_of(run)), at=TIMES)),
+    st.builds(deleted, st.sampled_from(["run", "thread", "workspace"]), NAMES, workspace=st.sampled_from(["w", "a"])),
 )
 CHANGES = st.one_of(
     st.lists(RECORDS, min_size=1, max_size=6),
     st.lists(RECORDS, min_size=1, max_size=6),
-    st.sampled_from(["flush", "reopen"]),
+    st.sampled_from(["flush", "flush", "reopen", "compact", "purge"]),
 )
 QUERIES = st.fixed_dictionaries(
     {},
@@ -54,20 +73,19 @@ QUERIES = st.fixed_dictionaries(
 def test_a_store_is_a_dict_that_remembers(
     changes: list[list[Record] | str], options: dict[str, Any], names: set[str], data: st.DataObject
 ) -> None:
-    """After any appends, flushes, merges and reopens: `get` and every scan agree with a plain dict, on each store."""
+    """After any appends, deletions, flushes, merges, purges and reopens every read agrees with a plain dict."""
 
     async def check(store: Store) -> None:
         storage = await store.open()
-        model: dict[Table, dict[Key, Record]] = {table: {} for table in Table}
+        model: dict[Table, dict[Key, Record]] = {table: {} for table in Table if table is not Table.DELETIONS}
         for change in changes:
             if isinstance(change, list):
                 await storage.append(change)
-                for record in codec.encode(change).records:
-                    model[TABLE_OF[type(record)]][record.row_key] = record
-            elif change == "flush":
-                await storage.flush()
-            else:
+                _append(model, change)
+            elif change == "reopen":
                 storage = await store.reopen(storage)
+            else:
+                await {"flush": storage.flush, "compact": storage.compact, "purge": storage.purge}[change]()
         for table, expected in model.items():
             found = await rows(storage, table)
             assert found == sorted(expected.values(), key=lambda row: (row.order, row.row_key))
@@ -85,11 +103,14 @@ def test_a_store_is_a_dict_that_remembers(
             query = replace(query, where={"status": tuple(names)})
         if table is Table.JOURNAL and expected:
             query = replace(query, prefix=next(iter(expected))[:1])
+        if table is Table.RUNS and bounds is not None:
+            query = replace(query, between={"updated_at": bounds})
         wanted = [row for row in expected.values() if _wanted(row, query)]
         wanted.sort(key=lambda row: (row.order, row.row_key), reverse=query.reverse)
         assert await rows(storage, table, query) == wanted[: query.limit]
 
     cursor = data.draw(st.booleans())
+    bounds = data.draw(st.none() | st.tuples(st.none() | TIMES, st.none() | TIMES))
     folder = Path(tempfile.mkdtemp(prefix="store-"))
     try:
         asyncio.run(check(MemoryStore()))
@@ -98,10 +119,37 @@ def test_a_store_is_a_dict_that_remembers(
         shutil.rmtree(folder)
 
 
+def _append(model: dict[Table, dict[Key, Record]], change: list[Record]) -> None:
+    for record in codec.encode(change).records:
+        if not isinstance(record, Deletion):
+            model[TABLE_OF[type(record)]][record.row_key] = record
+            continue
+        for table, kept in model.items():
+            model[table] = {key: row for key, row in kept.items() if not _is_about(record, table, row)}
+
+
+def _is_about(deletion: Deletion, table: Table, row: Any) -> bool:
+    if table in {Table.BUNDLES, Table.DELETIONS} or row.workspace != deletion.workspace:
+        return False
+    is_talk = table in {Table.THREADS, Table.MESSAGES}
+    match deletion.scope:
+        case "workspace":
+            return True
+        case "thread":
+            return is_talk and bool(row.thread_id == deletion.id)
+        case _:
+            return not is_talk and deletion.id == (row.root_id if table is Table.RUNS else row.run_id)
+
+
 def _wanted(row: Record, query: Query) -> bool:
     return (
         row.row_key[: len(query.prefix)] == query.prefix
         and (query.workspace is None or row.workspace == query.workspace)
         and all(getattr(row, name) in values for name, values in query.where.items())
+        and all(_is_within(getattr(row, name), *bounds) for name, bounds in query.between.items())
         and (query.after is None or (row.order < query.after if query.reverse else row.order > query.after))
     )
+
+
+def _is_within(value: float | None, low: float | None, high: float | None) -> bool:
+    return value is not None and (low is None or value > low) and (high is None or value <= high)
