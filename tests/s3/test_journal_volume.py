@@ -16,7 +16,7 @@ from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head
 from tests.contract.stores import SMALL
 from tests.s3.buckets import objects_of, place_of
-from tests.s3.proxy import Proxy
+from tests.s3.proxy import Fault, Proxy
 from tests.s3.stores import open_store, runs
 
 
@@ -162,5 +162,25 @@ async def test_a_failed_last_flush_keeps_the_journal_the_one_to_use(bucket: Buck
     with pytest.raises(StorageError, match="newest records"):
         await open_store(bucket, tmp_path / "b")
     again = await open_store(bucket, tmp_path / "a")
+    assert await runs(again) == ["r1"]
+    await again.close()
+
+
+async def test_a_journal_that_is_taken_up_while_another_opens_is_not_passed_over(
+    proxy: Proxy, proxied: Bucket, tmp_path: Path
+) -> None:
+    """All was clean when the newcomer looked first. It looks again once it has its epoch, and then it is refused."""
+    storage = await open_store(proxied, tmp_path / "a")
+    await storage.close()
+    taking = proxy.inject(Fault.HOLD, "PUT", "/epoch/")
+    newcomer = asyncio.create_task(open_store(proxied, tmp_path / "b"))
+    await asyncio.to_thread(taking.arrived.wait)
+    storage = await open_store(proxied, tmp_path / "a")
+    await storage.append([head("r1")])
+    taking.released.set()
+    with pytest.raises(StorageError, match="newest records"):
+        await newcomer
+    await storage.close()
+    again = await open_store(proxied, tmp_path / "a")
     assert await runs(again) == ["r1"]
     await again.close()
