@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from greenroom.storage.objects.objects import Objects
     from greenroom.storage.parquet.place import Place
     from greenroom.storage.reading.export import Exported, Progress
+    from greenroom.storage.reading.stats import StoreStats
 
 
 class StoreReader:
@@ -134,12 +135,32 @@ class StoreReader:
 
         return verify(self._place(), progress)
 
-    def _place(self) -> "Place":
-        from greenroom.storage.objects.ops import OsFiles  # noqa: PLC0415 - as above
-        from greenroom.storage.open import path_of  # noqa: PLC0415 - as above
-        from greenroom.storage.parquet.place import local_place  # noqa: PLC0415 - as above
+    def stats(self) -> "StoreStats":
+        """Return what the store consists of: rows, parts and bytes of each table, its journal and its blobs.
 
-        return local_place(OsFiles(), path_of(self.url))
+        Raises:
+            StorageError: There is no store there, or it cannot be read.
+            StorageCorrupt: Its newest manifest is damaged.
+        """
+        from greenroom.storage.objects.failure import storage_error  # noqa: PLC0415 - as above
+        from greenroom.storage.reading.stats import store_stats  # noqa: PLC0415 - as above
+
+        place = self._place()
+        try:
+            return store_stats(place)
+        except OSError as error:
+            raise storage_error(error, "cannot read the store", place.objects.url.removeprefix("file://")) from error
+
+    def _place(self) -> "Place":
+        from greenroom.storage.objects.bucket import Bucket  # noqa: PLC0415 - as above
+        from greenroom.storage.objects.ops import OsFiles  # noqa: PLC0415 - as above
+        from greenroom.storage.open import bucket_objects, is_bucket, path_of  # noqa: PLC0415 - as above
+        from greenroom.storage.parquet.place import local_place, remote_place  # noqa: PLC0415 - as above
+
+        if not is_bucket(self.url):
+            return local_place(OsFiles(), path_of(self.url))
+        where = Bucket.parse(self.url)  # not probed as for writing: a reader may have no right to write
+        return remote_place(bucket_objects(where), OsFiles(), where.journal, where.lost_journal)
 
     def _objects(self) -> "Objects":
         return self._place().objects

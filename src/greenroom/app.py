@@ -22,6 +22,7 @@ from greenroom.runtime.contracts.errors import ConfigError, RuntimeUnavailable
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.system import RandomIds, SystemClock
 from greenroom.settings import load_config, prepare_ray
+from greenroom.storage.reader import StoreReader
 
 if TYPE_CHECKING:
     from greenroom.runtime.definitions.app import App
@@ -285,21 +286,3 @@ def _schema_of(schema: Any) -> Any:
         return found
 
     return schema_of
-
-
-class StoreReader:
-    """Read access to the runtime's store from a notebook."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def sql(self, query: str) -> Any:
-        """Return the query's result as a DuckDB relation over the Parquet parts: `.df()`, `.fetchall()`, `.pl()`.
-
-        Raises:
-            ConfigError: DuckDB is not installed.
-            StorageError: There is no store to read.
-        """
-        from greenroom.storage.reader import sql  # noqa: PLC0415 - DuckDB only when it is used
-
-        return sql(self.url, query)

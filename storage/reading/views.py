@@ -57,6 +57,7 @@ def run(connection: Connection, query: str, limit: int | None) -> Relation:
     if not statements:
         message = "there is no query; give one, such as: select status, count(*) from runs group by 1"
         raise InvalidInput(message, {"query": query})
+    connection.execute("SET python_enable_replacements = false")  # an unknown table is no variable of this module
     for statement in statements[:-1]:
         connection.execute(statement)
     relation = connection.sql(_without_end(statements[-1].query))

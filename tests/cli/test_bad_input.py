@@ -27,7 +27,6 @@ GONE = 2**22 - 1
         ("chat", "writer"),
         ("tools", "list"),
         ("tools", "exec", "add"),
-        ("storage", "stats"),
         ("down",),
     ],
     ids=" ".join,

@@ -10,7 +10,7 @@ from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal, key, message, thread
 from tests.contract.stores import rows
 
-OPTIONS = StoreOptions(segment_bytes=8192, flush_age_s=3600.0, max_runs=100, reader_grace_s=0.0)
+OPTIONS = StoreOptions(segment_bytes=8192, flush_age_s=3600.0, max_runs=100, reader_grace_s=0.0, reserve_bytes=0)
 
 
 class NeverFlushed(OsFiles):

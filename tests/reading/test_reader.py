@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -196,3 +197,9 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     reader = StoreReader(str(tmp_path))
     with pytest.raises(ConfigError, match=rf"needs {library}; .*greenroom\[notebook\]"):
         reader.scan("runs") if module == "polars" else reader.sql("select 1")
+
+
+async def test_an_unknown_table_is_no_variable_of_ours(written: tuple[Path, dict[Table, list[Record]]]) -> None:
+    """DuckDB would take any name in a calling function for a table; here it names the nearest table."""
+    with pytest.raises(duckdb.CatalogException, match="runs"):
+        StoreReader(str(written[0])).sql("select * from run")

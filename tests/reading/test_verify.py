@@ -10,6 +10,7 @@ import google_crc32c
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import Table
@@ -19,7 +20,7 @@ from greenroom.storage.journal.log import Log, SegmentName
 from greenroom.storage.objects import checked_json
 from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.parquet import manifest as manifests
-from greenroom.storage.parquet.manifest import Manifest, PartInfo, TableParts
+from greenroom.storage.parquet.manifest import Manifest, TableParts
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.part_check import check_part
 from greenroom.storage.parquet.place import local_place
@@ -248,7 +249,7 @@ class Glimpses:
     def __init__(self, log: Log, glimpses: list[Callable[[bytes], bytes]]) -> None:
         self.address, self.may_be_torn = log.address, log.may_be_torn
         self.address_of, self.names = log.address_of, log.names
-        self.create, self.delete = log.create, log.delete
+        self.create, self.delete, self.may_be_torn = log.create, log.delete, log.may_be_torn
         self._log = log
         self._glimpses = glimpses
 
@@ -315,11 +316,10 @@ def _relist(root: Path, table: Table, data: bytes) -> None:
     path = max((root / "manifest").iterdir())
     manifest = checked_json.decode(path.read_bytes(), Manifest, path)
     (info,) = manifest.parts(table)
-    fields = {name: getattr(info, name) for name in PartInfo.__struct_fields__}
-    fields |= {"bytes": len(data), "crc32c": google_crc32c.value(data), "tail_bytes": 0, "tail_crc32c": 0}
-    tables = {**manifest.tables, table: TableParts(parts=(PartInfo(**fields),))}
-    named = {name: getattr(manifest, name) for name in Manifest.__struct_fields__}
-    path.write_bytes(checked_json.encode(Manifest(**{**named, "tables": tables})))
+    crc: int = google_crc32c.value(data)
+    changed = replace(info, bytes=len(data), crc32c=crc, tail_bytes=0, tail_crc32c=0)
+    tables = {**manifest.tables, table: TableParts(parts=(changed,))}
+    path.write_bytes(checked_json.encode(replace(manifest, tables=tables)))
 
 
 def _frames(data: bytes) -> list[int]:
