@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice
 from typing import Any, Final
@@ -18,7 +17,6 @@ from greenroom.storage.rows import Row
 SEQ: Final = "seq"
 _SLICE_ROWS: Final = 512
 _MICROS: Final = 1_000_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Large offsets, so that no merge of big values overflows; in the file they are the same as the small ones.
 _TYPES: Final[dict[FieldKind, pa.DataType]] = {
@@ -56,11 +54,6 @@ def to_rows(table: Table, columns: pa.Table) -> list[Row]:
     seqs: list[int] = columns.column(SEQ).to_pylist()
     rows = zip(seqs, zip(*values, strict=True), strict=True)
     return [Row(kind(**dict(zip(names, row, strict=True))), seq) for seq, row in rows]
-
-
-def micros_of(at: datetime) -> int:
-    """Return a column's time as the microseconds it stands for."""
-    return (at.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 def conform(table: Table, columns: pa.Table, names: Sequence[str] | None = None) -> pa.Table:

@@ -13,7 +13,8 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         segment_bytes: Size a segment of the journal is made with.
         queue_bytes: Most bytes on their way to the journal before appends wait.
-        flush_bytes: Bytes of journal in memory that start a flush; appends wait at twice as much.
+        flush_bytes: Bytes of journal in memory that start a flush; appends wait at twice as much. As objects they take
+            some five times that.
         flush_age_s: Seconds after which the oldest record in memory starts a flush: how far notebooks lag behind.
         max_runs: Most sorted runs of one table before the newest are merged.
         part_bytes: Compressed size at which a merge begins the next part.
@@ -28,7 +29,7 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     segment_bytes: int = 16 * _MIB
     queue_bytes: int = 16 * _MIB
-    flush_bytes: int = 32 * _MIB
+    flush_bytes: int = 16 * _MIB
     flush_age_s: float = 5.0
     max_runs: int = 8
     part_bytes: int = 128 * _MIB
