@@ -127,6 +127,6 @@ class _Writing:
     def finish(self) -> None:
         """Write what was gathered."""
         if self._gathered:
-            durable.write_all(self._ops, self._fd, [self._gathered], self._end)
+            durable.write_all(self._ops, self._fd, [memoryview(self._gathered)], self._end)
             self._end += len(self._gathered)
             self._gathered = bytearray()

@@ -1,52 +1,60 @@
-"""A process that forks one that does a fixed piece of work and dies at its n-th file operation.
+"""A process that forks one that does a fixed piece of work and is killed at its n-th file operation.
 
-Reads lines `<n> <folder>`, n = 0 for no death; answers each with the appends that were acknowledged and the number of
-operations (0 after a death). It imports everything once and starts no thread of its own, so a fork is cheap and safe.
+Reads lines of JSON, `[piece of work, n, folder]`, n = 0 for no death. Answers each with what the process had promised,
+the number of operations and whether it was killed. It imports everything once and starts no thread of its own, so a
+fork is cheap and safe.
 """
 
 import asyncio
+import gc
+import json
 import os
+import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
-from greenroom.storage.parquet.options import StoreOptions
-from greenroom.storage.parquet.store import ParquetStorage
-from tests.contract.records import head, journal
 from tests.fault.failing_files import DyingFiles
+from tests.fault.work import Say, go_on, work
 
-OPTIONS = StoreOptions(segment_bytes=4096, max_parts=1, reader_grace_s=0.0, flush_age_s=3600.0, kept_manifests=2)
-APPENDS = 7
+WORKS: dict[str, Callable[[Path, DyingFiles, Say], Awaitable[None]]] = {
+    "work": work,
+    "recover": partial(go_on, life="recovered", first=100),
+    "recover again": partial(go_on, life="again", first=200),
+}
 
 
-async def work(root: Path, files: DyingFiles, said: int) -> None:
-    """Append, roll, flush and merge."""
-    storage = await ParquetStorage.open(root, OPTIONS, files)
-    for number in range(APPENDS):
-        run = f"{os.getpid()}-{number}"
-        await storage.append([head(run), head("r", groups=number), journal(run, 1, body=b"x" * 600), journal(run, 2)])
-        os.write(said, f"{run}\n".encode())
-        if number % 3 == 2:
-            await storage.flush()
-    await storage.close()
-    os.write(said, f"={files.calls}\n".encode())
+async def _run(piece: str, at: int, root: Path, pipe: int) -> None:
+    files = DyingFiles(at)
+
+    def say(text: str) -> None:
+        os.write(pipe, f"{text}\n".encode())
+
+    try:
+        await WORKS[piece](root, files, say)
+    finally:
+        say(f"calls {files.calls}")
 
 
 def serve() -> None:
     """Answer until the input ends."""
+    gc.freeze()  # or every fork would copy what its first collection touches
     for line in sys.stdin:
-        at, _, folder = line.rstrip("\n").partition(" ")
-        heard, said = os.pipe()
+        piece, at, folder = json.loads(line)
+        heard, pipe = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(heard)
-            asyncio.run(work(Path(folder), DyingFiles(int(at)), said))
+            asyncio.run(_run(piece, at, Path(folder), pipe))
             os._exit(0)
-        os.close(said)
-        with os.fdopen(heard) as pipe:
-            words = pipe.read().split()
-        os.waitpid(child, 0)
-        calls = next((word[1:] for word in words if word.startswith("=")), "0")
-        print(calls, *(word for word in words if not word.startswith("=")), flush=True)  # noqa: T201 - its answer
+        os.close(pipe)
+        with os.fdopen(heard) as lines:
+            said = lines.read().splitlines()
+        _, status = os.waitpid(child, 0)
+        calls = next((int(text.split()[1]) for text in said if text.startswith("calls ")), 0)
+        is_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        print(json.dumps([said, calls, is_killed]), flush=True)  # noqa: T201 - its answer
 
 
 if __name__ == "__main__":

@@ -9,7 +9,23 @@ from pathlib import Path
 from greenroom.storage.objects.ops import OsFiles
 
 
-class DyingFiles(OsFiles):
+class UnsyncedFiles(OsFiles):
+    """Syncs nothing: what a process wrote outlives the process, if not a loss of power."""
+
+    def fdatasync(self, fd: int) -> None:
+        pass
+
+    def fsync(self, fd: int) -> None:
+        pass
+
+    def fsync_dir(self, path: Path) -> None:
+        pass
+
+    def settle(self, path: Path) -> None:
+        pass
+
+
+class DyingFiles(UnsyncedFiles):
     """Kills the process at its n-th call that changes something, a write in its middle; n = 0 never does."""
 
     def __init__(self, at: int) -> None:
@@ -42,6 +58,10 @@ class DyingFiles(OsFiles):
     def fsync_dir(self, path: Path) -> None:
         self._step()
         super().fsync_dir(path)
+
+    def settle(self, path: Path) -> None:
+        self._step()
+        super().settle(path)
 
     def link(self, source: Path, target: Path) -> None:
         self._step()

@@ -15,7 +15,7 @@ from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal, message
 from tests.contract.stores import rows
 
-OPTIONS = StoreOptions(segment_bytes=8192, flush_age_s=3600.0, max_parts=100)
+OPTIONS = StoreOptions(segment_bytes=8192, flush_age_s=3600.0, max_runs=100)
 
 
 class NeverFlushed(OsFiles):

@@ -13,7 +13,7 @@ from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal
 
 WRITERS = 8
-OPTIONS = StoreOptions(segment_bytes=256 * 1024, flush_bytes=40_000, flush_age_s=0.05, max_parts=3, reader_grace_s=0.0)
+OPTIONS = StoreOptions(segment_bytes=256 * 1024, flush_bytes=40_000, flush_age_s=0.05, max_runs=3, reader_grace_s=0.0)
 """Limits at which it flushes and merges all the time."""
 
 

@@ -1,0 +1,131 @@
+"""A fixed piece of work on a store, what it says while it goes on, and what must hold wherever it was stopped."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from greenroom.runtime.contracts.records import Deletion, JournalRow, RunHead, Table
+from greenroom.storage.objects.ops import FileOps
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.store import ParquetStorage
+from tests.contract.records import head, journal
+from tests.contract.stores import rows
+from tests.fault.failing_files import UnsyncedFiles
+
+OPTIONS = StoreOptions(
+    segment_bytes=4096, max_runs=1, reader_grace_s=0.0, flush_age_s=3600.0, kept_manifests=2, reserve_bytes=4096
+)
+"""Limits at which a few appends make segments roll, parts merge and files go."""
+_CALM = replace(OPTIONS, max_runs=100)
+
+APPENDS = 5
+DELETED = "2"
+"""The append whose run is deleted and purged."""
+
+Say = Callable[[str], None]
+
+
+async def work(root: Path, files: FileOps, say: Say, life: str = "work") -> None:
+    """Open, append, roll, flush, merge, store a blob, delete, purge, compact and close; tell what was acknowledged."""
+    storage = await ParquetStorage.open(root, OPTIONS, files)
+    say("opened")
+    try:
+        for number in range(APPENDS):
+            await _append(storage, f"{life}-{number}", number, say)
+            if number % 2:
+                await storage.flush()
+        await _put_blob(storage, life.encode(), say)
+        run = f"{life}-{DELETED}"
+        say(f"deleting {run}")
+        await storage.append([Deletion(scope="run", workspace="w", id=run, at=1.0)])
+        say(f"deleted {run}")
+        await storage.purge()
+        say(f"purged {run}")
+        await _append(storage, f"{life}-{APPENDS}", APPENDS, say)
+        await storage.compact()
+        await _append(storage, f"{life}-{APPENDS + 1}", APPENDS + 1, say)
+    finally:
+        await storage.close()
+
+
+async def go_on(root: Path, files: FileOps, say: Say, life: str = "next", first: int = 100) -> None:
+    """Recover, append twice with a flush in between, and close."""
+    storage = await ParquetStorage.open(root, OPTIONS, files)
+    say("opened")
+    try:
+        await _append(storage, f"{life}-{first}", first, say)
+        await storage.flush()
+        await _append(storage, f"{life}-{first + 1}", first + 1, say)
+    finally:
+        await storage.close()
+
+
+async def check(root: Path, said: Iterable[str]) -> None:
+    """Every acknowledged append is there, every append is there whole or not at all, and the store goes on.
+
+    Raises:
+        AssertionError: Something was lost.
+        StorageError: The store does not open.
+    """
+    acknowledged, deleting, deleted, purged, blobs = (_named(said, what) for what in _WORDS)
+    for run in purged:
+        assert not [str(path) for path in files_of(root) if _body(run)[:32] in path.read_bytes()]
+    storage = await ParquetStorage.open(root, _CALM, UnsyncedFiles())
+    try:
+        present = await _whole_appends(storage)
+        assert acknowledged - deleting <= present
+        assert not deleted & present
+        assert await _newest(storage) >= max((int(run.rpartition("-")[2]) for run in acknowledged), default=-1)
+        for blob in blobs:
+            assert await storage.get_blob(hashlib.sha256(blob.encode()).hexdigest()) == blob.encode()
+        await storage.append([head("goes-on")])
+        assert await storage.get(Table.RUNS, ("goes-on",)) is not None
+    finally:
+        await storage.close()
+
+
+def files_of(root: Path) -> list[Path]:
+    """Return every file of a store."""
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+_WORDS = ("append", "deleting", "deleted", "purged", "blob")
+
+
+def _named(said: Iterable[str], what: str) -> set[str]:
+    return {line.partition(" ")[2] for line in said if line.partition(" ")[0] == what}
+
+
+async def _append(storage: ParquetStorage, run: str, number: int, say: Say) -> None:
+    await storage.append([head(run), head("newest", groups=number), journal(run, 1, body=_body(run)), journal(run, 2)])
+    say(f"append {run}")
+
+
+def _body(run: str) -> bytes:
+    """Return bytes that no compression hides, so that they can be looked for in any file."""
+    return hashlib.shake_128(run.encode()).digest(600)
+
+
+async def _put_blob(storage: ParquetStorage, data: bytes, say: Say) -> None:
+    await storage.put_blob(hashlib.sha256(data).hexdigest(), data)
+    say(f"blob {data.decode()}")
+
+
+async def _whole_appends(storage: ParquetStorage) -> set[str]:
+    """Return the appends that are there, after making sure that none is there in part."""
+    heads = {row.run_id for row in await rows(storage, Table.RUNS) if isinstance(row, RunHead)}
+    groups: dict[str, list[int]] = {}
+    for row in await rows(storage, Table.JOURNAL):
+        assert isinstance(row, JournalRow)
+        groups.setdefault(row.run_id, []).append(row.group)
+    present = heads - {"newest", "goes-on"}
+    assert present == groups.keys()
+    assert all(found == [1, 2] for found in groups.values())
+    return present
+
+
+async def _newest(storage: ParquetStorage) -> int:
+    found = await storage.get(Table.RUNS, ("newest",))
+    return found.groups if isinstance(found, RunHead) else -1
