@@ -92,10 +92,12 @@ class ParquetStorage:
         if done is None:
             return self._contents.seq
         try:
-            return await done
+            seq = await done
         finally:
             self._queued -= size
             self._gate.advance()
+        self._appends += 1
+        return seq
 
     async def get(self, table: Table, key: Key) -> Record | None:
         """Return the newest record with this key, or None.
@@ -236,9 +238,8 @@ class ParquetStorage:
         return self._journal.submit(encoded.payload, encoded.records), size
 
     def _apply(self, records: list[Record], first_seq: int, size: int) -> None:
-        """Make a durable append visible."""
+        """Make durable appends visible."""
         self._contents.put(records, first_seq, size)
-        self._appends += 1
         self._records += len(records)
         self._maintenance.plan()
 
