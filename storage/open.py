@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from greenroom.runtime.contracts.errors import ConfigError
+from greenroom.runtime.contracts.records import Table
 from greenroom.runtime.contracts.storage import Storage
 from greenroom.storage.memory import MemoryStorage
 from greenroom.storage.objects import bucket
@@ -19,11 +20,13 @@ _FILES: Final = "memory://, file:///absolute/path, file://relative/path or a pla
 _KNOWN: Final = f"{_FILES}, or {bucket.FORM}"
 
 
-async def open_storage(url: str) -> Storage:
+async def open_storage(url: str, *, retention_s: dict[Table, float] | None = None) -> Storage:
     """Return the store behind the URL, open for writing.
 
     Args:
         url: `memory://`, `file:///absolute`, `file://relative`, a plain path, or `s3://bucket/prefix` with parameters.
+        retention_s: Seconds for which rows of messages, ledger or spans are kept; for ever where nothing is said. A
+            store in memory keeps them as long as its process lives.
 
     Raises:
         ConfigError: No store is known for this URL, or its client is not installed.
@@ -32,11 +35,13 @@ async def open_storage(url: str) -> Storage:
     if url == "memory://":
         return MemoryStorage()
     # pyarrow is slow to import, and the memory store does without.
+    from greenroom.storage.parquet.options import StoreOptions  # noqa: PLC0415
     from greenroom.storage.parquet.store import ParquetStorage  # noqa: PLC0415
 
+    options = StoreOptions(retention_s=retention_s or {})
     if not is_bucket(url):
-        return await ParquetStorage.open(path_of(url))
-    return await ParquetStorage.open_at(await asyncio.to_thread(bucket_place, Bucket.parse(url)))
+        return await ParquetStorage.open(path_of(url), options)
+    return await ParquetStorage.open_at(await asyncio.to_thread(bucket_place, Bucket.parse(url)), options)
 
 
 def is_bucket(url: str) -> bool:

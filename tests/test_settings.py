@@ -1,10 +1,15 @@
 """Where configuration comes from, and what is refused."""
 
+import time
 from pathlib import Path
 
 import pytest
 
+from greenroom.app import compose
+from greenroom.runtime.contracts.config import DAY_S
 from greenroom.runtime.contracts.errors import ConfigError
+from greenroom.runtime.contracts.records import SpanRow, Table
+from greenroom.runtime.contracts.storage import Query
 from greenroom.settings import load_config
 
 
@@ -36,6 +41,9 @@ def test_arguments_win_over_variables_and_those_over_the_file(tmp_path: Path, mo
         ("[serve]\nport = 70000", "serve.port: Input should be less than or equal to 65535"),
         ('[serve]\nhost = "0.0.0.0"', "can be reached from outside, and HTTP has no authentication yet"),
         ('[serve]\nauth = "keys"', "serve.auth: Input should be 'none'"),
+        ("[retention]\nrun = 90", r"unknown key retention\.run; did you mean retention\.runs\?"),
+        ("[retention]\nevents = 30", r"unknown key retention\.events"),
+        ("[retention]\nspans = 0", "retention.spans: Input should be greater than 0"),
         ("storage = ", "cannot be read"),
     ],
 )
@@ -50,3 +58,31 @@ def test_a_base_url_in_the_environment_is_a_provider(tmp_path: Path, monkeypatch
     """Any OpenAI-compatible endpoint, without a file."""
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     assert load_config(start=tmp_path).models["openai"].base_url == "http://127.0.0.1:1/v1"
+
+
+async def test_ages_of_the_configuration_reach_the_store(tmp_path: Path) -> None:
+    """Days in the file; a row that is older leaves the store, a younger one and those of other tables stay."""
+    (tmp_path / "greenroom.toml").write_text('storage = "file://store"\n[retention]\nruns = 90\nspans = 7\n')
+    config = load_config(start=tmp_path)
+    assert config.retention.seconds() == {Table.RUNS: 90 * DAY_S, Table.SPANS: 7 * DAY_S}
+    store = await compose(config.model_dump_json())._open_storage()
+    now = time.time()
+    await store.append([_span("old", now - 8 * DAY_S), _span("young", now - 6 * DAY_S)])
+    await store.compact()
+    rows = [row async for page in store.scan(Table.SPANS, Query()) for row in page]
+    assert [row.row_key for row in rows] == [("young", "")]
+    await store.close()
+
+
+def _span(run_id: str, at: float) -> SpanRow:
+    return SpanRow(
+        workspace="w",
+        run_id=run_id,
+        path="",
+        trace_id="",
+        kind="run",
+        name="n",
+        status="success",
+        started_at=at,
+        ended_at=at,
+    )

@@ -1,9 +1,13 @@
 """The configuration: one frozen model, built at the edge and passed down. Nothing here reads a file or a variable."""
 
 import ipaddress
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from greenroom.runtime.contracts.records import Table
+
+DAY_S: Final = 86_400.0
 
 
 class _Section(BaseModel):
@@ -87,6 +91,27 @@ class RuntimeSection(_Section):
     secret_keys: list[str] = []
 
 
+class RetentionSection(_Section):
+    """How long what is kept is kept, in days; for ever where nothing is said.
+
+    Attributes:
+        runs: A run, with everything of it, after it has ended. One that has not ended is never too old.
+        spans: What runs and their steps took.
+        messages: Of conversations.
+        ledger: Entries of the ledger. A balance is the sum of those that are kept.
+    """
+
+    runs: float | None = Field(default=None, gt=0)
+    spans: float | None = Field(default=None, gt=0)
+    messages: float | None = Field(default=None, gt=0)
+    ledger: float | None = Field(default=None, gt=0)
+
+    def seconds(self) -> dict[Table, float]:
+        """Return the seconds for each table that is not kept for ever."""
+        days = {table: getattr(self, table.value) for table in (Table.RUNS, Table.SPANS, Table.MESSAGES, Table.LEDGER)}
+        return {table: age * DAY_S for table, age in days.items() if age is not None}
+
+
 class Config(_Section):
     """All of it.
 
@@ -103,3 +128,4 @@ class Config(_Section):
     models: dict[str, ModelProvider] = {}
     serve: ServeSection = ServeSection()
     runtime: RuntimeSection = RuntimeSection()
+    retention: RetentionSection = RetentionSection()

@@ -19,6 +19,7 @@ from greenroom.runtime.client.runtime import RuntimeClient
 from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.config import Config
 from greenroom.runtime.contracts.errors import ConfigError, RuntimeUnavailable
+from greenroom.runtime.contracts.records import Table
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.system import RandomIds, SystemClock
 from greenroom.settings import load_config, prepare_ray
@@ -43,8 +44,10 @@ def compose(config_json: str) -> "Host":
 
     config = Config.model_validate_json(config_json)
     url = storage_url(config)
+    retention_s = config.retention.seconds()
+    rows_s = {table: age_s for table, age_s in retention_s.items() if table is not Table.RUNS}  # runs end in the host
     return Host(
-        open_storage=lambda: open_storage(url),
+        open_storage=lambda: open_storage(url, retention_s=rows_s),
         spawner=RaySpawner(BlobSource(factory="greenroom.storage.blobs:open_blobs", url=url)),
         clock=SystemClock(),
         ids=RandomIds(),
@@ -53,6 +56,7 @@ def compose(config_json: str) -> "Host":
         models={name: provider.model_dump(exclude_none=True) for name, provider in config.models.items()},
         max_threads=config.runtime.max_threads,
         secret_keys=frozenset(config.runtime.secret_keys),
+        retention_s=retention_s,
     )
 
 
