@@ -20,13 +20,13 @@ def as_bytes(size: int) -> str:
     return f"{size} {_UNITS[0]}" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
 
 
-def as_count(count: int) -> str:
-    """Return a number.
+def as_count(count: int, noun: str = "") -> str:
+    """Return a number, of things that form their plural with an s.
 
-    >>> as_count(1234567)
-    '1,234,567'
+    >>> as_count(1234567), as_count(1, "file"), as_count(2, "file")
+    ('1,234,567', '1 file', '2 files')
     """
-    return f"{count:,}"
+    return f"{count:,}" if not noun else f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def as_duration(seconds: float) -> str:

@@ -34,14 +34,29 @@ def sql(
     if as_json:
         write_json([{name: _plain(value) for name, value in zip(columns, row, strict=True)} for row in shown])
         return
-    from rich.table import Table
-
-    table = Table(*columns, box=None)
-    for row in shown:
-        table.add_row(*(brief(value if isinstance(value, str) else str(_plain(value)), _CELL) for value in row))
-    console().print(table)
+    _show_rows(columns, shown)
     if len(rows) > limit:
         say(f"there are more rows than {limit}; --limit shows more, and `storage export` writes a whole table")
+
+
+def _show_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if columns[:1] == ["explain_key"]:  # a drawing of several lines
+        for _, text in rows:
+            console().print(text, markup=False, soft_wrap=True)
+        return
+    table = Table(box=None)
+    for name in columns:
+        table.add_column(Text(name))
+    for row in rows:
+        table.add_row(*(Text("null", "dim") if value is None else Text(_cell(value)) for value in row))
+    console().print(table)
+
+
+def _cell(value: Any) -> str:
+    return brief(value if isinstance(value, str) else str(_plain(value)), _CELL)
 
 
 def _answer(reader: Any, query: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -137,10 +152,11 @@ def _show_tables(files: dict[str, Any]) -> None:
 def _facts_of_files(files: dict[str, Any]) -> dict[str, str]:
     if not files:
         return {}
-    kinds = {"journal": "segments", "blobs": "blobs", "replaced": "parts that stay a while for readers"}
+    kinds = {"journal": "segment", "blobs": "blob", "replaced": "part"}
     facts = {"manifest": f"{files['manifest']}, written {as_time(files['written_at'])} in epoch {files['epoch']}"}
     for kind, noun in kinds.items():
-        facts[kind] = f"{as_count(files[kind]['files'])} {noun}, {as_bytes(files[kind]['bytes'])}"
+        facts[kind] = f"{as_count(files[kind]['files'], noun)}, {as_bytes(files[kind]['bytes'])}"
+    facts["replaced"] += ", kept a while for readers"
     return facts
 
 

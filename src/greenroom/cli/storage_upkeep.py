@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, VerifyReport
 
 _SHOWN_FILES = 10
+_SHOWN_DAMAGES = 50
 
 
 def verify(*, storage: StorageOption = None, as_json: JsonFlag = False) -> None:
@@ -38,23 +39,20 @@ def verify(*, storage: StorageOption = None, as_json: JsonFlag = False) -> None:
 def _show_report(target: StoreTarget, report: "VerifyReport", took_s: float) -> None:
     facts = {
         "store": target.place,
-        "read": f"{as_count(report.files)} files, {as_bytes(report.bytes)}, {as_count(report.rows)} rows",
+        "read": ", ".join((as_count(report.files, "file"), as_bytes(report.bytes), as_count(report.rows, "row"))),
         "took": as_duration(took_s),
     }
     if not report.damages:
         show_facts("whole", {**facts, "damage": "none"})
         return
-    from rich.table import Table
-
-    table = Table("damaged file", box=None)
-    table.add_column("at byte", justify="right")
-    table.add_column("found")
-    for damage in report.damages:
+    out = console()
+    for damage in report.damages[:_SHOWN_DAMAGES]:
         file = damage.file.removeprefix(target.place).lstrip("/") or damage.file
-        table.add_row(file, f"{damage.offset:,}", damage.found)
-    console().print(table)
+        out.print(f"{file} at byte {damage.offset:,}: {damage.found}", markup=False, soft_wrap=True)
+    if len(report.damages) > _SHOWN_DAMAGES:
+        out.print(f"and {as_count(len(report.damages) - _SHOWN_DAMAGES)} more; --json names them all", markup=False)
     files = len({damage.file for damage in report.damages})
-    show_facts("damaged", {**facts, "damage": f"{as_count(len(report.damages))} in {as_count(files)} files"})
+    show_facts("damaged", {**facts, "damage": f"{as_count(len(report.damages))} in {as_count(files, 'file')}"})
     say(f"greenroom: {target.place} is damaged; restore the files named above from a copy, nothing was changed")
 
 
@@ -104,7 +102,7 @@ def purge(*, storage: StorageOption = None, address: AddressOption = None, as_js
         "took": as_duration(time.monotonic() - began),
     }
     if receipt.anonymous_rows:
-        facts["ledger"] = f"{as_count(receipt.anonymous_rows)} rows stay and no longer say whose they are"
+        facts["ledger"] = f"{as_count(receipt.anonymous_rows, 'row')} kept, no longer saying whose"
     show_facts("purged" if receipt.deletions or receipt.files else "nothing to purge", facts)
     _show_files(receipt.files)
 
