@@ -109,7 +109,8 @@ async def test_a_kill_at_any_file_operation_of_recovery_loses_nothing(
             later = (await server.run("recover again", root, recovery_at // 2)).said if recovery_at % 5 == 0 else []
             await check(root, [*said, *answer.said, *later])
             shutil.rmtree(root)
-        assert recovery_at > 15
+        else:
+            pytest.fail("the recovery never ends")
 
     calls = (await servers.both[0].run("work", memory / "whole")).calls
     await servers.do(kill, range(5, calls, 3 if is_long else 59))
