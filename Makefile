@@ -43,8 +43,8 @@ types: $(READY) ## mypy and pyright, both strict
 imports: $(READY) ## who may import whom
 	@$(BIN)/lint-imports --no-logo
 
-fault: $(READY) ## crash and damage tests
-	@$(BIN)/pytest tests/fault $(ARGS)
+fault: $(READY) ## crash and damage tests in their long form (thousands of kills)
+	@$(BIN)/pytest tests/fault --long -o faulthandler_timeout=3600 $(ARGS)
 
 cluster: $(READY) ## tests on a real Ray
 	@$(BIN)/pytest tests -m cluster $(ARGS)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fault.servers import Servers, running
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="kill at more places, and lose power in more ways")
@@ -27,3 +29,9 @@ def memory(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=shared) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    with running() as started:
+        yield started

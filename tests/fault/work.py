@@ -113,6 +113,15 @@ async def _put_blob(storage: ParquetStorage, data: bytes, say: Say) -> None:
     say(f"blob {data.decode()}")
 
 
+async def whole_appends(root: Path, options: StoreOptions) -> set[str]:
+    """Return the appends that are there, after making sure that none is there in part."""
+    storage = await ParquetStorage.open(root, options)
+    try:
+        return await _whole_appends(storage)
+    finally:
+        await storage.close()
+
+
 async def _whole_appends(storage: ParquetStorage) -> set[str]:
     """Return the appends that are there, after making sure that none is there in part."""
     heads = {row.run_id for row in await rows(storage, Table.RUNS) if isinstance(row, RunHead)}
