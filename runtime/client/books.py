@@ -87,14 +87,18 @@ class ThreadsHandle:
             requests.PutThread(workspace=workspace, thread_id=thread_id, title=title, metadata=metadata)
         )
 
-    async def delete(self, thread_id: str) -> None:
+    async def delete(self, thread_id: str, *, key: str | None = None) -> None:
         """Delete a conversation with its messages. The runs that wrote them keep what they were told and said.
+
+        Two deletions with one key are one: the second is no error.
 
         Raises:
             NotFound: There is none.
         """
-        workspace, key = self._runtime.workspace, self._runtime.ids.run_id()
-        request = requests.Delete(workspace=workspace, scope="thread", id=thread_id, key=key)
+        workspace = self._runtime.workspace
+        request = requests.Delete(
+            workspace=workspace, scope="thread", id=thread_id, key=key or self._runtime.ids.run_id()
+        )
         await self._runtime.link.call(request)
 
     async def _put(self, request: requests.PutThread) -> dict[str, Json]:

@@ -172,17 +172,21 @@ class RunHandle:
         request = requests.Cancel(workspace=self._workspace, run_id=self.run_id, reason=reason)
         return bool((await self._link.call(request))["canceled"])
 
-    async def delete(self) -> None:
+    async def delete(self, *, key: str | None = None) -> None:
         """Delete the run at once with everything of it: journal, children, events, its idempotency key.
 
         Its entries in the ledger stay and no longer say whose they are. `purge` takes the bytes off the disk.
+
+        Args:
+            key: Two deletions with one key are one: the second is no error.
 
         Raises:
             RunNotFound: There is none, or none any more.
             RunStillRunning: Something moves in it; cancel it first.
             RequestError: It is a child; `facts["root_id"]` is the run that it is deleted with.
         """
-        request = requests.Delete(workspace=self._workspace, scope="run", id=self.run_id, key=self._ids.run_id())
+        key = key or self._ids.run_id()
+        request = requests.Delete(workspace=self._workspace, scope="run", id=self.run_id, key=key)
         await self._link.call(request)
 
     async def advance(self) -> None:

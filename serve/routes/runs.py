@@ -49,6 +49,13 @@ async def get_one(caller: FromCaller, run_id: str) -> JsonAnswer:
     return answer(run_json(known.view), trace_id=known.handle.trace_id)
 
 
+@router.delete("/{run_id}")
+async def delete(caller: FromCaller, run_id: str) -> JsonAnswer:
+    """Delete a run at once with everything of it; one in which something moves is refused: cancel it first."""
+    await caller.runtime.run_handle(run_id).delete(key=caller.key)
+    return answer({"runId": run_id, "deleted": True})
+
+
 @router.get("/{run_id}/events")
 async def follow(
     caller: FromCaller,

@@ -134,8 +134,8 @@ async def update_thread(caller: FromCaller, thread_id: str, body: UpdateThreadBo
 
 @router.delete("/threads/{thread_id}")
 async def delete_thread(caller: FromCaller, thread_id: str) -> JsonAnswer:
-    """Delete a conversation."""
-    await caller.runtime.threads.delete(thread_id)
+    """Delete a conversation with its messages."""
+    await caller.runtime.threads.delete(thread_id, key=caller.key)
     return answer({"result": "Thread deleted"})
 
 

@@ -1,4 +1,4 @@
-"""Runs of a workflow: started, streamed, observed, resumed, canceled.
+"""Runs of a workflow: started, streamed, observed, resumed, canceled, deleted.
 
 `create-run` reserves an id and nothing else: a run exists from its start on. A start that is sent again with the same
 run id, or the same `Idempotency-Key`, and the same input is the same run; with another input it is refused.
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from greenroom.runtime.client.run import RunHandle
+from greenroom.runtime.contracts.errors import RunNotFound
 from greenroom.serve.answers import JsonAnswer, answer
 from greenroom.serve.bodies import CancelBody, CreateRunBody, ResumeBody, StartBody
 from greenroom.serve.caller import Caller, FromCaller
@@ -173,6 +174,18 @@ async def get_one(
     wanted = [name for name in fields.split(",") if name]
     shown = stored_run(known.view, plan, fields=wanted, with_nested=with_nested)
     return answer(shown, trace_id=known.handle.trace_id)
+
+
+@router.delete("/runs/{run_id}")
+async def delete(caller: FromCaller, workflow_id: str, run_id: str) -> JsonAnswer:
+    """Delete a run with everything of it; one in which something moves is refused: cancel it first."""
+    try:
+        await get_run(caller, run_id, "workflow", workflow_id)
+    except RunNotFound as error:
+        if caller.key is None or "kind" in error.facts:  # with a key, this may be the same request once more
+            raise
+    await caller.runtime.run_handle(run_id).delete(key=caller.key)
+    return answer({"message": "Workflow run deleted"})
 
 
 @router.post("/runs/{run_id}/cancel")

@@ -45,7 +45,7 @@ def compose(config_json: str) -> "Host":
     config = Config.model_validate_json(config_json)
     url = storage_url(config)
     retention_s = config.retention.seconds()
-    rows_s = {table: age_s for table, age_s in retention_s.items() if table is not Table.RUNS}  # runs end in the host
+    rows_s: dict[Table, float] = {table: age_s for table, age_s in retention_s.items() if table != Table.RUNS}
     return Host(
         open_storage=lambda: open_storage(url, retention_s=rows_s),
         spawner=RaySpawner(BlobSource(factory="greenroom.storage.blobs:open_blobs", url=url)),
