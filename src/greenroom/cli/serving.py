@@ -65,13 +65,15 @@ def check_storage(config: "Config") -> None:
         ConfigError: No store is known for its URL.
         StorageError: Another runtime has it.
     """
-    from greenroom.storage.open import path_of
+    from greenroom.storage.open import lock_folder
     from greenroom.storage.parquet.lock import StoreLock
 
     url = storage_url(config)
-    if url == "memory://" or config.runtime.address is not None:
+    if config.runtime.address is not None:
         return
-    folder = path_of(url)
+    folder = lock_folder(url)
+    if folder is None:
+        return
     if folder.exists() and not folder.is_dir():
         message = f"storage is {url}, which is a file; name a folder"
         raise ConfigError(message)
