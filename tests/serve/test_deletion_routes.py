@@ -1,9 +1,23 @@
 """Runs and conversations are deleted over HTTP, in the wire's shapes."""
 
 import asyncio
+from typing import Literal
 
 from tests.host.harness import calm
 from tests.serve.stage import ScriptedTurns, Stage, said
+
+
+class Gate(asyncio.Event):
+    """Tells when somebody stands before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        """Wait until it is open."""
+        self.reached.set()
+        return await super().wait()
 
 
 async def test_a_run_of_a_workflow_is_deleted_and_then_not_found(stage: Stage) -> None:
@@ -38,12 +52,10 @@ async def test_a_deletion_that_is_sent_again_with_its_key_is_the_same(stage: Sta
 async def test_a_run_that_moves_is_not_deleted(stage: Stage, turns: ScriptedTurns) -> None:
     """409 that names it; when it has been canceled it goes."""
     turns.play(said("one two"))
-    turns.gate = asyncio.Event()
+    gate = turns.gate = Gate()
     body = {"messages": "hello", "runId": "r"}
     answering = asyncio.ensure_future(stage.post("/api/agents/writer/generate", body))
-    async with asyncio.timeout(5):
-        while not turns.asked:
-            await asyncio.sleep(0)
+    await asyncio.wait_for(gate.reached.wait(), 5)
     refused = await stage.http.delete("/api/runs/r")
     told = refused.json()
     assert (refused.status_code, told["code"], told["facts"]["runs"]) == (409, "run_still_running", ["r"])
