@@ -78,6 +78,11 @@ def bucket_place(where: Bucket) -> "Place":
     return remote_place(objects, OsFiles(), where.journal, where.lost_journal)
 
 
+def address_of(url: str) -> str:
+    """Return where the store is, as its health says it: without what only tells how to get there."""
+    return Bucket.parse(url).url if is_bucket(url) else url
+
+
 def lock_folder(url: str) -> Path | None:
     """Return the folder that is locked while the store is open on this host, or None when there is none.
 

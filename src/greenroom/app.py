@@ -203,7 +203,9 @@ async def ensure_runtime(config: Config) -> None:
 
 
 def _same_store(one: str, other: str) -> bool:
-    return one.removeprefix("file://") == other.removeprefix("file://")
+    from greenroom.storage.open import address_of  # noqa: PLC0415 - only the process that starts the runtime needs it
+
+    return address_of(one).removeprefix("file://") == address_of(other).removeprefix("file://")
 
 
 async def connect(
