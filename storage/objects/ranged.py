@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-READ_BYTES: Final = 1024 * 1024
-"""Least bytes fetched at once. A request costs more than its bytes: neighbours of what was asked for come along."""
+READ_BYTES: Final = 64 * 1024
+"""Least bytes fetched at once, and of the end, where a Parquet file keeps what is read first, all at once. A request
+costs more than its bytes. Row groups need no more: Arrow asks for all of one at once."""
 
 
 class RangedFile:
@@ -32,8 +33,9 @@ class RangedFile:
             return b""
         offset = self._place - self._start
         if offset < 0 or offset + size > len(self._held):
-            self._start, offset = self._place, 0
-            self._held = self._fetch(self._place, min(max(size, READ_BYTES), rest))
+            self._start = min(self._place, max(0, self._size - READ_BYTES))
+            offset = self._place - self._start
+            self._held = self._fetch(self._start, min(max(offset + size, READ_BYTES), self._size - self._start))
         data = self._held[offset : offset + size]
         self._place += len(data)
         return data

@@ -92,7 +92,7 @@ def test_arrow_reads_parquet_by_ranges(objects: Objects) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, row_group_size=20_000, compression="none")
     data = sink.getvalue().to_pybytes()
-    assert len(data) > 3 * READ_BYTES
+    assert len(data) > 30 * READ_BYTES
     objects.put("part", data)
     source = objects.open("part")
     assert source.size() == len(data)
@@ -130,7 +130,10 @@ def test_a_row_group_costs_few_requests(proxy: Proxy, proxied: Bucket) -> None:
     objects = objects_of(proxied)
     objects.put("part", sink.getvalue().to_pybytes())
     proxy.requests.clear()
-    assert pq.ParquetFile(objects.open("part")).read_row_group(1).equals(table.slice(5000, 5000))
+    source = objects.open("part")
+    source.seek(source.size() - 5000)
+    assert source.read().endswith(b"PAR1")
+    assert pq.ParquetFile(source).read_row_group(1).equals(table.slice(5000, 5000))
     assert [method for method, _ in proxy.requests] == ["HEAD", "GET", "GET"]
 
 
