@@ -50,11 +50,10 @@ def encode(records: Sequence[Record]) -> Encoded:
         StorageError: A value does not fit its field or cannot be stored.
     """
     try:
-        body = _ENCODER.encode(records if isinstance(records, list) else list(records))
         settled = _unread(records)
         if settled is None:
-            settled = decode(body)
-            _learn(records, settled)
+            settled = _read_back(records)
+        body = _ENCODER.encode(settled)
     except (TypeError, ValueError, OverflowError) as error:  # msgspec's own errors are ValueErrors
         raise StorageError(f"a record cannot be stored: {error}; give every field a value of its type") from error
     if _UINT64 in body and _BEYOND_INT64.search(body):
@@ -68,12 +67,12 @@ def join(payloads: Sequence[bytes], count: int) -> bytes:
 
 
 def decode(body: bytes) -> list[Record]:
-    """Return the records of one msgpack array.
+    """Return the records of one msgpack array as they were kept.
 
     Raises:
-        ValueError: The bytes are not records, or a value is out of range.
+        ValueError: The bytes are not records.
     """
-    return [_settled(record, _KINDS[type(record)], is_ours=True) for record in _DECODER.decode(body)]
+    return _DECODER.decode(body)
 
 
 def micros(seconds: float) -> int:
@@ -115,13 +114,16 @@ def _unread(records: Sequence[Record]) -> list[Record] | None:
     return settled
 
 
-def _learn(records: Sequence[Record], settled: Sequence[Record]) -> None:
+def _read_back(records: Sequence[Record]) -> list[Record]:
+    """Return the records as they come back from their bytes, and remember whose like need not go there again."""
+    settled = decode(_ENCODER.encode(records if isinstance(records, list) else list(records)))
     for record, other in zip(records, settled, strict=True):
         kind = _KINDS[type(other)]
         types = tuple(map(type, _values(record)))
         is_plain = not kind.texts and _PLAIN.issuperset(types)
         if is_plain and types == tuple(map(type, _values(other))) and len(kind.proven) < _MAX_PROVEN:
             kind.proven.add(types)
+    return [_settled(record, _KINDS[type(record)], is_ours=True) for record in settled]
 
 
 def _settled(record: Record, kind: _Kind, *, is_ours: bool) -> Record:

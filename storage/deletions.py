@@ -7,7 +7,7 @@ A key may pass from one owner to another (a run id that is used again) only afte
 is dropped as soon as it would be written anew, and would else uncover an older one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from greenroom.runtime.contracts.records import Deletion, Record, Table
@@ -49,8 +49,10 @@ class Deletions:
             case _:
                 self.threads[deletion.workspace, deletion.id] = seq
 
-    def add_all(self, records: Iterable[Record], first_seq: int) -> None:
+    def add_all(self, records: Sequence[Record], first_seq: int) -> None:
         """Take the deletions among these records, numbered from `first_seq` on."""
+        if Deletion not in set(map(type, records)):
+            return
         for seq, record in enumerate(records, first_seq):
             if isinstance(record, Deletion):
                 self.add(record, seq)

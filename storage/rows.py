@@ -12,8 +12,8 @@ from greenroom.runtime.contracts.records import RECORD_TYPES, Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage.deletions import See
 
-_MIN_UNSORTED: Final = 4096
-"""Rows put since the last scan, before those that were replaced meanwhile are let go."""
+_MIN_REPLACED: Final = 4096
+"""Most rows kept although their key has a newer one, in a small table."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -32,6 +32,15 @@ def position(record: Record) -> Position:
     return (record.order, record.row_key)
 
 
+_Group = dict[str | int | float, Row]
+"""Rows by the last field of their key. No key is kept: tuples that live on are what a garbage collector counts."""
+
+_Place = Key | str | int | float
+"""Which rows stand together: a run's journal, a thread. The key without its last field, and of a pair its first alone:
+most rows are those of journals, and to make and compare a tuple of one costs as much as all else that a put does.
+"""
+
+
 class Rows:
     """The newest record of each key of one table.
 
@@ -39,10 +48,11 @@ class Rows:
     """
 
     def __init__(self) -> None:
-        self._groups: dict[Key, dict[Key, Row]] = {}  # by the key without its last field: a run's journal, a thread
+        self._groups: dict[_Place, _Group] = {}
+        self._key_fields = 0  # how many fields a key has
         self._sorted: list[tuple[Key, Key, Row]] = []
         self._unsorted: list[Row] = []
-        self._max_unsorted = _MIN_UNSORTED
+        self._replaced = 0  # how many rows of the two lists have a newer one, at most
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
@@ -51,13 +61,18 @@ class Rows:
         """Let this record take the place of an older one with its key."""
         key = record.row_key
         row = Row(record, seq)
-        group = self._groups.get(key[:-1])
+        place = key[0] if len(key) == 2 else key[:-1]  # noqa: PLR2004 - as _place_of, which costs a call
+        group = self._groups.get(place)
         if group is None:
-            group = self._groups[key[:-1]] = {}
-        group[key] = row
+            group = self._groups[place] = {}
+            self._key_fields = len(key)
+        before = len(group)
+        group[key[-1]] = row
         self._unsorted.append(row)
-        if len(self._unsorted) > self._max_unsorted:
-            self._forget_replaced()
+        if len(group) == before:
+            self._replaced += 1
+            if self._replaced > _MIN_REPLACED and self._replaced > len(self._unsorted) // 2:
+                self._forget_replaced()
 
     def get(self, key: Key, see: See) -> Record | None:
         """Return the record with this key as `see` shows it, or None."""
@@ -83,7 +98,8 @@ class Rows:
     def keys(self, prefix: Key) -> set[Key]:
         """Return the keys that may begin with the prefix: at least those that do."""
         near = self._near(prefix)
-        return {key for group in self._groups.values() for key in group} if near is None else set(near)
+        groups = self._groups.values() if near is None else (near,)
+        return {row.record.row_key for group in groups for row in group.values()}
 
     def select(self, query: Query, see: See) -> list[Record]:
         """Return the rows the query asks for, in its order, as `see` shows them."""
@@ -91,23 +107,23 @@ class Rows:
         if near is None:
             candidates = self._in_order(query)
         else:
-            candidates = iter(sorted(near.values(), key=_place, reverse=query.reverse))
+            candidates = iter(sorted(near.values(), key=_position, reverse=query.reverse))
         shown = (seen for row in candidates if (seen := see(row.record, row.seq)) is not None)
         return list(islice(matching(shown, query), query.limit))
 
     def _find(self, key: Key) -> Row | None:
-        group = self._groups.get(key[:-1])
-        return group.get(key) if group else None
+        group = self._groups.get(_place_of(key))
+        return group.get(key[-1]) if group else None
 
-    def _near(self, prefix: Key) -> dict[Key, Row] | None:
+    def _near(self, prefix: Key) -> _Group | None:
         """Return the rows around a long prefix, or None when the prefix is too short to narrow anything."""
         if not prefix:
             return None
-        if (group := self._groups.get(prefix)) is not None:
-            return group
+        if len(prefix) == self._key_fields - 1:
+            return self._groups.get(prefix[0] if len(prefix) == 1 else prefix, {})
         if (row := self._find(prefix)) is not None:
-            return {prefix: row}
-        return {} if not self._groups or len(prefix) >= len(next(iter(self._groups))) else None
+            return {prefix[-1]: row}
+        return {} if len(prefix) >= self._key_fields else None
 
     def _in_order(self, query: Query) -> Iterator[Row]:
         """Walk the table from the cursor on. The sorted list is kept; only rows put since are sorted in."""
@@ -115,10 +131,10 @@ class Rows:
             # A sorted run and a few newcomers: the sort is close to one pass. No two current rows share a position, so
             # rows themselves are never compared.
             self._sorted = [item for item in self._sorted if self._is_current(item[2])]
-            self._sorted += [(*_place(row), row) for row in self._unsorted if self._is_current(row)]
+            self._sorted += [(*_position(row), row) for row in self._unsorted if self._is_current(row)]
             self._sorted.sort()
             self._unsorted = []
-            self._max_unsorted = _MIN_UNSORTED
+            self._replaced = 0
         found = self._sorted
         if query.reverse:
             stop = len(found) if query.after is None else bisect_left(found, query.after, key=lambda item: item[0])
@@ -130,12 +146,16 @@ class Rows:
         return self._find(row.record.row_key) is row
 
     def _forget_replaced(self) -> None:
-        """Let go of rows whose key has a newer one. Done each time their number may have doubled."""
+        """Let go of rows whose key has a newer one: a table that is never scanned must not keep them."""
         self._unsorted = [row for row in self._unsorted if self._is_current(row)]
-        self._max_unsorted = max(_MIN_UNSORTED, 2 * len(self._unsorted))
+        self._replaced = 0
 
 
-def _place(row: Row) -> Position:
+def _place_of(key: Key) -> _Place:
+    return key[0] if len(key) == 2 else key[:-1]  # noqa: PLR2004 - keys of a journal
+
+
+def _position(row: Row) -> Position:
     return position(row.record)
 
 

@@ -11,12 +11,13 @@ class Memtable:
 
     def __init__(self) -> None:
         self.tables = {table: Rows() for table in Table}
+        self._put = {kind: self.tables[table].put for kind, table in TABLE_OF.items()}
         self.bytes = 0
         self.records = 0
 
     def put(self, records: Sequence[Record], first_seq: int, size: int) -> None:
         """Add records with the numbers from `first_seq` on, `size` bytes in the journal."""
         for seq, record in enumerate(records, first_seq):
-            self.tables[TABLE_OF[type(record)]].put(record, seq)
+            self._put[type(record)](record, seq)
         self.bytes += size
         self.records += len(records)

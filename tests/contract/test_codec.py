@@ -1,6 +1,7 @@
 """Records as every store keeps them: what an append keeps is what its bytes give back, whatever was appended before."""
 
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=4)
 TIMES = st.floats(-6e10, 2.5e11)
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(
-        replace,
-        st.builds(head, TEXTS, at=TIMES, groups=st.integers(-(2**63), 2**63 - 1)),
+        partial(replace, head("r")),
+        run_id=TEXTS,
+        created_at=TIMES,
+        groups=st.integers(-(2**63), 2**63 - 1),
         wake_at=st.none() | TIMES | st.integers(0, 2**31),
         error=st.none() | TEXTS,
     ),
