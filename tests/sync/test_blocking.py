@@ -53,6 +53,19 @@ def test_handles_behind_attributes_block_too(runtime: BlockingRuntime) -> None:
     assert runtime.threads.get(made["thread_id"])["title"] == "tea"
 
 
+def test_what_looks_after_the_store_blocks_too(runtime: BlockingRuntime) -> None:
+    """Deletions and reports, from a script."""
+    run = runtime.workflow("ask").start(4)
+    run.result()
+    run.delete()
+    assert runtime.purge().deletions == 1
+    assert runtime.verify().damages == ()
+    assert runtime.compact().rows_after > 0
+    runtime.workflow("ask").start(4).result()
+    runtime.workspaces.delete("default")
+    assert runtime.runs().items == []
+
+
 def test_errors_are_raised_where_they_were_caused(runtime: BlockingRuntime) -> None:
     """An error of the runtime comes out of the call."""
     with pytest.raises(RunNotFound):
