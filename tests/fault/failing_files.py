@@ -3,6 +3,8 @@
 import errno
 import os
 import signal
+import stat
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,64 +27,134 @@ class UnsyncedFiles(OsFiles):
         pass
 
 
-class DyingFiles(UnsyncedFiles):
-    """Kills the process at its n-th call that changes something, a write in its middle; n = 0 never does."""
+class NumberedFiles(UnsyncedFiles):
+    """Counts the calls that change something. Calls `at_call` before each, a write half done."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self) -> None:
         self.calls = 0
-        self._at = at
+        self._lock = threading.Lock()
+
+    def at_call(self, kind: str, number: int) -> None:
+        """Let something happen before the call of this number, from 1."""
+
+    def is_next(self, number: int) -> bool:
+        """Return whether the call of this number is to be cut short, if it is a write."""
+        return False
 
     def open(self, path: Path, flags: int) -> int:
-        self._step()
+        self._step("open")
         return super().open(path, flags)
 
     def pwritev(self, fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:
-        if self.calls + 1 == self._at:
+        if self.is_next(self.calls + 1):
             whole = b"".join(chunks)
             super().pwritev(fd, [whole[: len(whole) // 2]], offset)
-        self._step()
+        self._step("pwritev")
         return super().pwritev(fd, chunks, offset)
 
     def allocate(self, fd: int, size: int) -> None:
-        self._step()
+        self._step("allocate")
         super().allocate(fd, size)
 
     def fdatasync(self, fd: int) -> None:
-        self._step()
-        super().fdatasync(fd)
+        self._step("fdatasync")
 
     def fsync(self, fd: int) -> None:
-        self._step()
-        super().fsync(fd)
+        self._step("fsync")
 
     def fsync_dir(self, path: Path) -> None:
-        self._step()
-        super().fsync_dir(path)
+        self._step("fsync_dir")
 
     def settle(self, path: Path) -> None:
-        self._step()
-        super().settle(path)
+        self._step("settle")
 
     def link(self, source: Path, target: Path) -> None:
-        self._step()
+        self._step("link")
         super().link(source, target)
 
     def rename(self, source: Path, target: Path) -> None:
-        self._step()
+        self._step("rename")
         super().rename(source, target)
 
     def unlink(self, path: Path) -> None:
-        self._step()
+        self._step("unlink")
         super().unlink(path)
 
     def make_dir(self, path: Path) -> bool:
-        self._step()
+        self._step("make_dir")
         return super().make_dir(path)
 
-    def _step(self) -> None:
-        self.calls += 1
-        if self.calls == self._at:
+    def _step(self, kind: str) -> None:
+        with self._lock:
+            self.calls += 1
+            self.at_call(kind, self.calls)
+
+
+class DyingFiles(NumberedFiles):
+    """Kills the process at its n-th call that changes something, a write in its middle; n = 0 never does."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._at = at
+
+    def is_next(self, number: int) -> bool:
+        return number == self._at
+
+    def at_call(self, kind: str, number: int) -> None:
+        if number == self._at:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FailingOnce(NumberedFiles):
+    """Fails at its n-th call that changes something, a write in its middle, and never again."""
+
+    def __init__(self, at: int, code: int) -> None:
+        super().__init__()
+        self.failed = ""
+        self._at = at
+        self._code = code
+
+    def is_next(self, number: int) -> bool:
+        return number == self._at
+
+    def at_call(self, kind: str, number: int) -> None:
+        if number == self._at:
+            self.failed = kind
+            raise OSError(self._code, os.strerror(self._code))
+
+
+class SmallDisk(OsFiles):
+    """A disk that has room for so many bytes of files below a folder."""
+
+    def __init__(self, root: Path, capacity: int) -> None:
+        self.capacity = capacity
+        self._root = root
+
+    @property
+    def used(self) -> int:
+        """Bytes of all files."""
+        found = {file.st_ino: file.st_size for path in self._root.rglob("*") if (file := _stat(path)) is not None}
+        return sum(found.values())
+
+    def allocate(self, fd: int, size: int) -> None:
+        self._take(size - os.fstat(fd).st_size)
+        super().allocate(fd, size)
+
+    def pwritev(self, fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:
+        self._take(offset + sum(memoryview(chunk).nbytes for chunk in chunks) - os.fstat(fd).st_size)
+        return super().pwritev(fd, chunks, offset)
+
+    def _take(self, size: int) -> None:
+        if size > 0 and self.used + size > self.capacity:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:  # removed since it was listed
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 class FullDisk(OsFiles):
@@ -128,3 +200,44 @@ class ShortWrites(OsFiles):
 
     def pwritev(self, fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:
         return super().pwritev(fd, [b"".join(chunks)[:100]], offset)
+
+
+class Interrupted(OsFiles):
+    """A system that is interrupted at every other write before it has written anything."""
+
+    def __init__(self) -> None:
+        self.interruptions = 0
+
+    def pwritev(self, fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:
+        self.interruptions += 1
+        if self.interruptions % 2:
+            raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
+        return super().pwritev(fd, chunks, offset)
+
+
+class Refusing(OsFiles):
+    """A system that refuses some kinds of calls for a reason, while `code` is not 0."""
+
+    def __init__(self, *kinds: str, code: int = 0) -> None:
+        self.code = code
+        self._kinds = kinds
+
+    def open(self, path: Path, flags: int) -> int:
+        self._check("open", path)
+        return super().open(path, flags)
+
+    def make_dir(self, path: Path) -> bool:
+        self._check("make_dir", path)
+        return super().make_dir(path)
+
+    def pwritev(self, fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:
+        self._check("pwritev", None)
+        return super().pwritev(fd, chunks, offset)
+
+    def read(self, path: Path) -> bytes:
+        self._check("read", path)
+        return super().read(path)
+
+    def _check(self, kind: str, path: Path | None) -> None:
+        if self.code and kind in self._kinds:
+            raise OSError(self.code, os.strerror(self.code), None if path is None else str(path))

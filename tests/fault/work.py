@@ -1,11 +1,14 @@
 """A fixed piece of work on a store, what it says while it goes on, and what must hold wherever it was stopped."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec.structs import replace
 
+from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import Deletion, JournalRow, RunHead, Table
 from greenroom.storage.objects.ops import FileOps
 from greenroom.storage.parquet.options import StoreOptions
@@ -13,6 +16,8 @@ from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal
 from tests.contract.stores import rows
 from tests.fault.failing_files import UnsyncedFiles
+
+T = TypeVar("T")
 
 OPTIONS = StoreOptions(
     segment_bytes=4096, max_runs=1, reader_grace_s=0.0, flush_age_s=3600.0, kept_manifests=2, reserve_bytes=4096
@@ -27,25 +32,40 @@ DELETED = "2"
 Say = Callable[[str], None]
 
 
-async def work(root: Path, files: FileOps, say: Say, life: str = "work") -> None:
-    """Open, append, roll, flush, merge, store a blob, delete, purge, compact and close; tell what was acknowledged."""
-    storage = await ParquetStorage.open(root, OPTIONS, files)
+async def work(root: Path, files: FileOps, say: Say, life: str = "work", tries: int = 1) -> None:
+    """Open, append, roll, flush, merge, store a blob, delete, purge, compact and close; tell what was acknowledged.
+
+    Args:
+        tries: How often each of these is tried.
+    """
+
+    async def do(call: Callable[[], Awaitable[T]]) -> T:
+        for left in reversed(range(tries)):
+            try:
+                return await call()
+            except StorageError:
+                if not left:
+                    raise
+        raise AssertionError
+
+    storage = await do(partial(ParquetStorage.open, root, OPTIONS, files))
     say("opened")
     try:
         for number in range(APPENDS):
-            await _append(storage, f"{life}-{number}", number, say)
+            await do(partial(_append, storage, f"{life}-{number}", number, say))
             if number % 2:
-                await storage.flush()
-        await _put_blob(storage, life.encode(), say)
+                await do(storage.flush)
+        await do(partial(_put_blob, storage, life.encode(), say))
         run = f"{life}-{DELETED}"
         say(f"deleting {run}")
-        await storage.append([Deletion(scope="run", workspace="w", id=run, at=1.0)])
+        await do(partial(storage.append, [Deletion(scope="run", workspace="w", id=run, at=1.0)]))
         say(f"deleted {run}")
-        await storage.purge()
+        await do(storage.purge)
         say(f"purged {run}")
-        await _append(storage, f"{life}-{APPENDS}", APPENDS, say)
-        await storage.compact()
-        await _append(storage, f"{life}-{APPENDS + 1}", APPENDS + 1, say)
+        await do(partial(_append, storage, f"{life}-{APPENDS}", APPENDS, say))
+        await do(storage.compact)
+        await do(partial(_append, storage, f"{life}-{APPENDS + 1}", APPENDS + 1, say))
+        say("done")
     finally:
         await storage.close()
 
