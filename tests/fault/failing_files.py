@@ -1,13 +1,20 @@
 """File systems that fail on purpose."""
 
+import contextlib
 import errno
+import io
 import os
+import resource
 import signal
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+
+from greenroom.storage.objects.local import LocalObjects
 from greenroom.storage.objects.ops import OsFiles
 
 
@@ -241,3 +248,56 @@ class Refusing(OsFiles):
     def _check(self, kind: str, path: Path | None) -> None:
         if self.code and kind in self._kinds:
             raise OSError(self.code, os.strerror(self.code), None if path is None else str(path))
+
+
+class UnreadableParts(LocalObjects):
+    """Files whose bytes from `fails_at` on cannot be read."""
+
+    fails_at: int | None = None
+
+    def open(self, key: str) -> Any:
+        found = super().open(key)
+        return found if self.fails_at is None else pa.PythonFile(_Unreadable(found, self.fails_at), mode="r")
+
+
+class _Unreadable(io.RawIOBase):
+    def __init__(self, file: Any, fails_at: int) -> None:
+        self._file = file
+        self._fails_at = fails_at
+
+    def read(self, size: int = -1) -> bytes:
+        if self._file.tell() + max(size, 0) > self._fails_at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        data: bytes = self._file.read(size)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        place: int = self._file.seek(offset, whence)
+        return place
+
+    def tell(self) -> int:
+        place: int = self._file.tell()
+        return place
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Generator[None, None, None]:
+    """Take every file descriptor that this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        yield
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

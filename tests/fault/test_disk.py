@@ -1,19 +1,32 @@
 """Disks that are full, broken or slow to write."""
 
 import asyncio
+import errno
+import shutil
 from pathlib import Path
 
 import pytest
 
-from greenroom.runtime.contracts.errors import StorageError, StorageFull
+from greenroom.runtime.contracts.errors import StorageCorrupt, StorageError, StorageFull
 from greenroom.runtime.contracts.records import Table
+from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.place import local_place
 from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal
 from tests.contract.stores import rows
-from tests.fault.failing_files import BrokenSync, FullDisk, ShortWrites
+from tests.fault.failing_files import (
+    BrokenSync,
+    FullDisk,
+    Interrupted,
+    Refusing,
+    ShortWrites,
+    UnreadableParts,
+    no_descriptors,
+)
+from tests.fault.files import journal_only
 
-OPTIONS = StoreOptions(segment_bytes=4096, flush_age_s=3600.0)
+OPTIONS = StoreOptions(segment_bytes=4096, flush_age_s=3600.0, reserve_bytes=0)
 
 
 @pytest.mark.parametrize("half_written", [False, True])
@@ -107,6 +120,107 @@ async def test_short_writes_are_completed(tmp_path: Path) -> None:
     await storage.close()
     storage = await ParquetStorage.open(tmp_path, OPTIONS)
     assert await rows(storage, Table.JOURNAL) == written
+    await storage.close()
+
+
+async def test_interrupted_writes_are_tried_again(tmp_path: Path) -> None:
+    """EINTR is no failure: journal, parts and manifests are whole."""
+    system = Interrupted()
+    storage = await ParquetStorage.open(tmp_path, OPTIONS, system)
+    written = [journal("r", number, body=bytes([number]) * 500) for number in range(1, 9)]
+    for record in written:
+        await storage.append([record])
+    await storage.flush()
+    await storage.close()
+    assert system.interruptions > 20
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
+    assert await rows(storage, Table.JOURNAL) == written
+    await storage.close()
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
+@pytest.mark.parametrize("kind", ["make_dir", "open", "pwritev"])
+async def test_a_store_that_may_not_be_written_is_told(tmp_path: Path, code: int, kind: str) -> None:
+    """Whatever is refused at open: the message names the place and what to do, and the lock is free again."""
+    with pytest.raises(StorageError, match=rf"{tmp_path}.* is not writable .*choose another storage"):
+        await ParquetStorage.open(tmp_path / "store", OPTIONS, Refusing(kind, code=code))
+    storage = await ParquetStorage.open(tmp_path / "store", OPTIONS)
+    await storage.close()
+
+
+async def test_a_disk_that_becomes_read_only_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    """As systems do after an error: appends are refused for good, reads go on."""
+    system = Refusing("open", "pwritev", "make_dir")
+    storage = await ParquetStorage.open(tmp_path, OPTIONS, system)
+    await storage.append([head("r1")])
+    system.code = errno.EROFS
+    with pytest.raises(StorageError, match="not writable"):
+        await storage.append([head("r2")])
+    assert not storage.health().is_writable
+    assert await rows(storage, Table.RUNS) == [head("r1")]
+    await storage.close()
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
+    assert await rows(storage, Table.RUNS) == [head("r1")]
+    await storage.close()
+
+
+async def test_a_journal_that_cannot_be_read_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    """EIO at recovery is an error that names the disk; when it reads again, everything is there."""
+    await journal_only(tmp_path, 3)
+    system = Refusing("read", code=errno.EIO)
+    with pytest.raises(StorageError, match="cannot open the store: .*Input/output error") as caught:
+        await ParquetStorage.open(tmp_path, OPTIONS, system)
+    assert not isinstance(caught.value, StorageCorrupt)
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
+    assert len(await rows(storage, Table.JOURNAL)) == 3
+    await storage.close()
+
+
+async def test_a_part_that_cannot_be_read_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    """EIO in the middle of a part: an error that names the file, and the next read tries again."""
+    objects = UnreadableParts(OsFiles(), tmp_path)
+    storage = await ParquetStorage.open_at(local_place(OsFiles(), tmp_path)._replace(objects=objects), OPTIONS)
+    await storage.append([head("r1")])
+    await storage.flush()
+    for objects.fails_at in (0, 5, 400):
+        with pytest.raises(StorageError, match=r"cannot read a part: .*\.parquet: .*Input/output error") as caught:
+            await rows(storage, Table.RUNS)
+        assert not isinstance(caught.value, StorageCorrupt)
+    objects.fails_at = None
+    assert await rows(storage, Table.RUNS) == [head("r1")]
+    assert await storage.get(Table.RUNS, ("r1",)) == head("r1")
+    await storage.close()
+
+
+async def test_a_process_without_descriptors_reads_and_writes_once_it_has_some(tmp_path: Path) -> None:
+    """EMFILE at the open of a part and of a segment, from the system itself: an error, nothing lost, and no damage."""
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
+    await storage.append([head("r1"), journal("r1", 1)])
+    await storage.flush()
+    with no_descriptors():
+        with pytest.raises(StorageError, match="Too many open files") as read:
+            await storage.get(Table.RUNS, ("r1",))
+        with pytest.raises(StorageError, match="Too many open files"):
+            await storage.append([head("refused")])
+    assert not isinstance(read.value, StorageCorrupt)
+    assert await storage.get(Table.RUNS, ("r1",)) == head("r1")
+    await storage.append([head("r2")])
+    await storage.close()
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
+    assert await rows(storage, Table.RUNS) == [head("r1"), head("r2")]
+    await storage.close()
+
+
+async def test_a_journal_whose_folder_is_gone_refuses_appends(tmp_path: Path) -> None:
+    """Somebody removed it under an open store: an error that names it, and what is in parts can be read."""
+    storage = await ParquetStorage.open(tmp_path, OPTIONS)
+    await storage.append([head("r1")])
+    await storage.flush()
+    shutil.rmtree(tmp_path / "wal")
+    (tmp_path / "wal").write_text("in the way")
+    with pytest.raises(StorageError, match=rf"{tmp_path}/wal"):
+        await storage.append([head("r2")])
+    assert await rows(storage, Table.RUNS) == [head("r1")]
     await storage.close()
 
 
