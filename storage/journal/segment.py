@@ -3,11 +3,14 @@
 import contextlib
 import os
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from greenroom.storage.journal.log import SegmentName
 from greenroom.storage.objects.durable import Folders, remove, write_all
 from greenroom.storage.objects.ops import FileOps
+
+_AHEAD_BYTES: Final = 1024 * 1024
+_ZEROS: Final = bytes(_AHEAD_BYTES)
 
 
 class LocalLog:
@@ -67,6 +70,7 @@ class Segment:
         self._fd = fd
         self._size = size
         self._end = 0
+        self._written = 0  # up to here the file's blocks are written, with frames or zeros
 
     @classmethod
     def create(cls, ops: FileOps, folder: Path, name: SegmentName, size: int) -> Self:
@@ -95,7 +99,15 @@ class Segment:
 
     def write(self, header: bytes, body: bytes) -> None:
         """See `OpenSegment`."""
-        write_all(self._ops, self._fd, (header, body), self._end)
+        end = self._end + len(header) + len(body)
+        if end <= self._written:
+            write_all(self._ops, self._fd, (header, body), self._end)
+            return
+        # A reserved block that is written for the first time makes the file system commit a transaction of its own
+        # with the sync, which then takes several times as long. So one frame in many writes blocks for those after it.
+        ahead = min(_AHEAD_BYTES, self._size - end)
+        write_all(self._ops, self._fd, (header, body, memoryview(_ZEROS)[:ahead]), self._end)
+        self._written = end + ahead
 
     def sync(self, size: int) -> None:
         """See `OpenSegment`."""
