@@ -14,7 +14,7 @@ from greenroom.runtime.contracts.records import TABLE_OF, Deletion, Key, Record,
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage import codec
 from tests.contract.records import charge, deleted, head, journal, message, span, thread
-from tests.contract.stores import FileStore, MemoryStore, Store, rows
+from tests.contract.stores import STORES, Store, rows
 
 NAMES = st.sampled_from(["a", "b", "c", "é", "a/b", ""])
 TIMES = st.one_of(st.integers(0, 5).map(float), st.floats(0, 4e9), st.floats(1.7e9, 1.9e9))
@@ -63,18 +63,39 @@ QUERIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
+HISTORIES = given(
     changes=st.lists(CHANGES, min_size=1, max_size=25),
     options=QUERIES,
     names=st.sets(NAMES, max_size=2),
     data=st.data(),
 )
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@HISTORIES
 def test_a_store_is_a_dict_that_remembers(
     changes: list[list[Record] | str], options: dict[str, Any], names: set[str], data: st.DataObject
 ) -> None:
     """After any appends, deletions, flushes, merges, purges and reopens every read agrees with a plain dict."""
+    _compare(["memory", "file"], changes, options, names, data)
 
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@HISTORIES
+def test_a_store_in_a_bucket_is_a_dict_that_remembers(
+    changes: list[list[Record] | str], options: dict[str, Any], names: set[str], data: st.DataObject
+) -> None:
+    """The same of a bucket, for fewer histories: every read is a request."""
+    _compare(["s3", "s3 with a local journal"], changes, options, names, data)
+
+
+def _compare(
+    kinds: list[str],
+    changes: list[list[Record] | str],
+    options: dict[str, Any],
+    names: set[str],
+    data: st.DataObject,
+) -> None:
     async def check(store: Store) -> None:
         storage = await store.open()
         model: dict[Table, dict[Key, Record]] = {table: {} for table in Table if table is not Table.DELETIONS}
@@ -113,8 +134,8 @@ def test_a_store_is_a_dict_that_remembers(
     bounds = data.draw(st.none() | st.tuples(st.none() | TIMES, st.none() | TIMES))
     folder = Path(tempfile.mkdtemp(prefix="store-"))
     try:
-        asyncio.run(check(MemoryStore()))
-        asyncio.run(check(FileStore(folder / "store")))
+        for kind in kinds:
+            asyncio.run(check(STORES[kind](folder / kind)))
     finally:
         shutil.rmtree(folder)
 
