@@ -26,6 +26,11 @@ def storage_error(error: OSError, doing: str, path: Path | str) -> StorageError:
     facts = {"file": str(path), "errno": error.errno}
     if error.errno in _NO_SPACE:
         return StorageFull(f"{doing}: no space left at {path}; make room there, writing then goes on by itself", facts)
+    if error.errno in _NO_DESCRIPTORS:
+        return StorageError(
+            f"{doing}: {path}: {reason}; raise the limit of open files (ulimit -n), the store then goes on by itself",
+            facts,
+        )
     if error.errno in _NO_PERMISSION:
         return StorageError(
             f"{doing}: {path} is not writable ({reason}); give this user the right to write there or choose another "

@@ -8,7 +8,8 @@ import resource
 import signal
 import stat
 import threading
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,20 @@ class BrokenSync(OsFiles):
             self.fails_next = False
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         super().fdatasync(fd)
+
+
+class SlowSync(OsFiles):
+    """A disk whose fdatasync takes 200 ms. Notes in `spans` what `clock` said before and after."""
+
+    def __init__(self) -> None:
+        self.clock: Callable[[], int] = lambda: 0
+        self.spans: list[tuple[int, int]] = []
+
+    def fdatasync(self, fd: int) -> None:
+        before = self.clock()
+        super().fdatasync(fd)
+        time.sleep(0.2)
+        self.spans.append((before, self.clock()))
 
 
 class ShortWrites(OsFiles):

@@ -168,7 +168,7 @@ async def test_a_journal_that_cannot_be_read_is_not_taken_for_damaged(tmp_path: 
     """EIO at recovery is an error that names the disk; when it reads again, everything is there."""
     await journal_only(tmp_path, 3)
     system = Refusing("read", code=errno.EIO)
-    with pytest.raises(StorageError, match="cannot open the store: .*Input/output error") as caught:
+    with pytest.raises(StorageError, match=r"cannot open the store: .*Input/output error") as caught:
         await ParquetStorage.open(tmp_path, OPTIONS, system)
     assert not isinstance(caught.value, StorageCorrupt)
     storage = await ParquetStorage.open(tmp_path, OPTIONS)
