@@ -68,8 +68,9 @@ async def test_a_merged_store_reads_the_same(written: tuple[Path, dict[Table, li
 
 async def test_times_have_their_zone(written: tuple[Path, dict[Table, list[Record]]]) -> None:
     """A time comes back as an aware datetime in UTC."""
-    found = StoreReader(str(written[0])).sql("select created_at from runs where run_id = 'r0100'").fetchall()
-    assert found == [(datetime.fromtimestamp(100, UTC),)]
+    query = "select created_at, created_at::varchar from runs where run_id = 'r0100'"
+    found = StoreReader(str(written[0])).sql(query).fetchall()
+    assert found == [(datetime.fromtimestamp(100, UTC), "1970-01-01 00:01:40+00")]
 
 
 async def test_a_result_outlives_the_files_it_was_read_from(written: tuple[Path, dict[Table, list[Record]]]) -> None:
