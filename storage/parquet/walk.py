@@ -88,15 +88,17 @@ class Walk:
             end: Key | None = None  # rows behind it were left for the next round
             for units, boundary in self._batches(floor):
                 pieces = [piece for unit in units if (piece := self._narrow(unit, floor, end)) is not None]
-                rows = _concat([*([pending] if pending is not None else []), *pieces])
-                if rows is None:
+                if pending is not None:
+                    pieces.append(pending)
+                if not pieces:
                     continue
-                ready, pending = self._split(rows, boundary)
+                ready, rest = self._split(pa.concat_tables(pieces), boundary)
                 if ready.num_rows:
                     yield ready
-                if pending.num_rows > MAX_PENDING_ROWS:
-                    pending = self._sorted(pending).slice(0, MAX_PENDING_ROWS)
-                    end = self._place(pending, pending.num_rows - 1)
+                if rest.num_rows > MAX_PENDING_ROWS:
+                    rest = self._sorted(rest).slice(0, MAX_PENDING_ROWS)
+                    end = self._place(rest, rest.num_rows - 1)
+                pending = rest
             if end is None:
                 return
             floor = end
@@ -206,7 +208,3 @@ class Walk:
 
 def _plain(column: Any) -> Any:
     return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
-
-
-def _concat(pieces: Sequence[pa.Table]) -> pa.Table | None:
-    return pa.concat_tables(pieces) if pieces else None

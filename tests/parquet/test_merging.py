@@ -100,14 +100,14 @@ async def test_a_large_merge_is_cut_into_parts_that_do_not_overlap(tmp_path: Pat
 async def test_merged_rows_are_sorted_and_the_newest(tmp_path: Path) -> None:
     """Of three runs with common keys each key comes once, with its newest row, in the order of keys."""
     storage = await ParquetStorage.open(tmp_path, STILL)
-    for groups, step in ((1, 1), (2, 2), (3, 3)):
-        await storage.append([head(f"r{number:03d}", groups=groups) for number in range(0, 300, step)])
+    for version, step in ((1, 1), (2, 2), (3, 3)):
+        await storage.append([head(f"r{number:03d}", groups=version) for number in range(0, 300, step)])
         await storage.flush()
     found = list(merged(Table.RUNS, runs_of(storage._contents.catalog.parts(Table.RUNS))))
     ids = [run_id for piece in found for run_id in piece.column("run_id").to_pylist()]
-    groups = [number for piece in found for number in piece.column("groups").to_pylist()]
+    versions = [number for piece in found for number in piece.column("groups").to_pylist()]
     assert ids == [f"r{number:03d}" for number in range(300)]
-    assert groups == [3 if number % 3 == 0 else 2 if number % 2 == 0 else 1 for number in range(300)]
+    assert versions == [3 if number % 3 == 0 else 2 if number % 2 == 0 else 1 for number in range(300)]
     await storage.close()
 
 
