@@ -77,6 +77,14 @@ class LocalObjects:
             found += [f"{below}/{name}" for name in names if not name.endswith(durable.TEMPORARY)]
         return sorted(found)
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """See `Objects`."""
+        found: dict[str, int] = {}
+        for key in self.list(prefix):
+            with contextlib.suppress(FileNotFoundError):  # removed since
+                found[key] = self.size(key)
+        return found
+
     def exists(self, key: str) -> bool:
         """See `Objects`."""
         return self._ops.exists(self._root / key)

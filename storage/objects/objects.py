@@ -61,6 +61,10 @@ class Objects(Protocol):
         """Return the keys below this folder and its folders, sorted; none when there is none."""
         ...
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return the keys below this folder and its folders, each with its size in bytes: one question for many."""
+        ...
+
     def exists(self, key: str) -> bool:
         """Return whether there is such a file."""
         ...

@@ -129,8 +129,12 @@ class S3Objects:
 
     def list(self, prefix: str) -> list[str]:
         """See `Objects`."""
+        return sorted(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """See `Objects`."""
         with self._failing(prefix):
-            return sorted(meta["path"] for page in obstore.list(self._store, prefix) for meta in page)
+            return {meta["path"]: meta["size"] for page in obstore.list(self._store, prefix) for meta in page}
 
     def exists(self, key: str) -> bool:
         """See `Objects`."""

@@ -95,9 +95,10 @@ def _newest(objects: Objects) -> Manifest:
         if objects.list(DATA):
             raise corrupt(objects.address(manifests.FOLDER), 0, "there are parts and no manifest that lists them")
         return Manifest(version=0, epoch=0, written_at=0.0)
+    sizes = objects.sizes(DATA)
     for parts in found.tables.values():
         for info in parts.parts:
-            size = objects.size(info.path) if objects.exists(info.path) else 0
+            size = sizes.get(info.path, 0)
             if size != info.bytes:
                 raise corrupt(objects.address(info.path), size, f"it has {size} of {info.bytes} bytes")
     return found

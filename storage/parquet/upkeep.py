@@ -25,6 +25,7 @@ from greenroom.storage.parquet.memtable import Memtable
 from greenroom.storage.parquet.merge import SortedRun, merged, runs_of, runs_to_merge
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.part import Part
+from greenroom.storage.parquet.part_writer import FOLDER as DATA
 from greenroom.storage.parquet.part_writer import RunWriter
 from greenroom.storage.parquet.place import Place
 
@@ -192,7 +193,8 @@ class Upkeep:
         Raises:
             Fenced: A newer writer has the store.
         """
-        waiting = [part for part in before.removed if self._objects.exists(part.path)]
+        there = frozenset(self._objects.list(DATA)) if before.removed else frozenset()
+        waiting = [part for part in before.removed if part.path in there]
         manifest = Manifest(
             version=before.version + 1,
             epoch=self._epoch.number,

@@ -158,3 +158,15 @@ async def test_a_slow_listing_of_the_epochs_misses_nothing(proxy: Proxy, proxied
     new = await opening
     assert await runs(new) == ["r1"]
     await asyncio.gather(old.close(), new.close())
+
+
+async def test_opening_a_store_asks_for_no_part_by_itself(proxy: Proxy, proxied: Bucket) -> None:
+    """The sizes of all parts come with one listing, however many there are."""
+    for number in range(3):
+        storage = await open_store(proxied)
+        await storage.append([head(f"r{number}"), journal("r", number)])
+        await storage.close()
+    before = len(proxy.requests)
+    storage = await open_store(proxied)
+    assert not [path for method, path in proxy.requests[before:] if method != "DELETE" and "/data/" in path]
+    await storage.close()

@@ -45,6 +45,8 @@ def test_files_are_listed_by_folder(objects: Objects) -> None:
     assert objects.list("a") == ["a/b/a", "a/b/c", "a/z"]
     assert objects.list("a/b") == ["a/b/a", "a/b/c"]
     assert objects.list("nothing") == []
+    assert objects.sizes("a") == {"a/b/a": 1, "a/b/c": 1, "a/z": 1}
+    assert objects.sizes("nothing") == {}
 
 
 def test_what_is_known_of_a_file_is_right(objects: Objects) -> None:
