@@ -11,7 +11,11 @@ from greenroom.runtime.host.book import RunEntry
 
 @dataclass(slots=True)
 class Move:
-    """What one commit of one run is to do when it is durable."""
+    """What one commit of one run is to do when it is durable.
+
+    Attributes:
+        is_final: The run has ended with this commit. Another, still under way, may have ended it since.
+    """
 
     entry: RunEntry
     events: list[Event]
@@ -20,6 +24,7 @@ class Move:
     answers: list[tuple[str, int, str, Answer]]
     ended: list[tuple[str, str]]
     needs: list[tuple[str, str]]
+    is_final: bool
 
 
 @dataclass(slots=True)

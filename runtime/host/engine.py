@@ -127,7 +127,8 @@ class Engine:
             batch.rows.extend(self.book.finished_messages(run, at))
             batch.rows.extend(spans(run))
         ended = [(run.run_id, fact.path)] if isinstance(fact, AttemptEnded) else []
-        batch.moves.append(Move(entry, run.events, run.ready, run.dropped, run.answers, ended, run.needs))
+        is_final = run.status.is_final
+        batch.moves.append(Move(entry, run.events, run.ready, run.dropped, run.answers, ended, run.needs, is_final))
         run.events, run.ready, run.dropped, run.answers, run.needs = [], [], [], [], []
 
     async def commit(self, batch: Batch) -> None:
@@ -198,7 +199,7 @@ class Engine:
         for path, sha256 in move.needs:
             self.fetching.begin(run.run_id, path, sha256)
         self.set_wake(run)
-        if run.status.is_final and not entry.stream.is_ended:
+        if move.is_final and not entry.stream.is_ended:
             entry.stream.is_ended = True
             trace_run(run)
         entry.stream.publish(move.events)
