@@ -86,24 +86,35 @@ class RunDeletion:
     async def delete_finished(self, heads: Sequence[RunHead], reason: str) -> int:
         """Delete runs that have ended and whose callbacks have too; return how many.
 
+        One that moves again, or is being deleted already, is left alone.
+
         Args:
             heads: Of root runs, as the store has them now.
             reason: Stands in the records of the deletions.
         """
         at = self._engine.clock.now()
         doomed = self._book.doomed
-        kept = [head for head in heads if not doomed.has(run_name(head.run_id), workspace_name(head.workspace))]
-        async with doomed.deleting(*(run_name(head.run_id) for head in kept)):
-            if kept:
-                await self._let_go([head.run_id for head in kept])
-                entries = await self._kept_entries(kept)
+        gone = [
+            head
+            for head in heads
+            if not doomed.has(run_name(head.run_id), workspace_name(head.workspace)) and self._has_ended(head.run_id)
+        ]
+        async with doomed.deleting(*(run_name(head.run_id) for head in gone)):
+            if gone:
+                await self._let_go([head.run_id for head in gone])
+                entries = await self._kept_entries(gone)
                 deletions = [
                     Deletion(scope="run", workspace=head.workspace, id=head.run_id, at=at, reason=reason)
-                    for head in kept
+                    for head in gone
                 ]
                 await self._engine.append([*deletions, *entries])
                 self._engine.balances.read_again({row.workspace for row in entries})
-        return len(kept)
+        return len(gone)
+
+    def _has_ended(self, run_id: str) -> bool:
+        """Tell whether a run is not in memory, or has ended there, too."""
+        entry = self._book.find(run_id)
+        return entry is None or (entry.state.status.is_final and not entry.state.root.busy)
 
     async def _come_to_rest(self, find: Callable[[], Sequence[RunEntry]]) -> list[str]:
         """Return the ids of the runs in memory when all they have committed is durable and nothing moves in them."""

@@ -18,7 +18,10 @@ WINDOW_S: Final = 60.0
 """How far ahead the wheel looks; the next window is loaded when half of it has passed."""
 
 RELOAD_S: Final = 5.0
-"""Wait before a window that could not be read is tried again."""
+"""Wait before a window that could not be read, or not wholly, is read again."""
+
+MAX_HELD: Final = 50_000
+"""Most keys for which more are taken from the store: after a long time off, very many times have come at once."""
 
 MAX_AT_ONCE: Final = 256
 """Most keys whose time has come that are dealt with together: their commits share synced writes."""
@@ -73,8 +76,8 @@ class TimerWheel:
         if self._heap[0][1] == key:
             self._changed.set()
 
-    async def load(self) -> None:
-        """Take what the store holds up to the end of the next window.
+    async def load(self) -> bool:
+        """Take what the store holds up to the end of the next window; return False when that is too much for now.
 
         The window is moved before the store is read: a time that is made durable meanwhile is set here by whoever
         made it, and then this does not override it with what was read.
@@ -82,9 +85,13 @@ class TimerWheel:
         high = self._horizon = max(self._horizon, self._clock.now() + WINDOW_S)
         async for page in self._load(self._loaded_to, high):
             for key, at in page:
-                if key not in self._due:
-                    self.set(key, at)
+                if key in self._due:
+                    continue
+                if len(self._due) >= MAX_HELD:
+                    return False
+                self.set(key, at)
         self._loaded_to = high
+        return True
 
     def start(self) -> None:
         """Begin to fire, and to load window after window."""
@@ -101,16 +108,16 @@ class TimerWheel:
         self._tasks = []
 
     async def _keep_loading(self) -> None:
-        next_at = self._horizon - WINDOW_S / 2
+        is_complete = self._loaded_to == self._horizon
+        next_at = self._horizon - WINDOW_S / 2 if is_complete else self._clock.now() + RELOAD_S
         while True:
             await self._clock.sleep_until(next_at)
             try:
-                await self.load()
+                is_complete = await self.load()
             except StorageError:
                 log.warning("the times of sleeping runs could not be read; trying again", exc_info=True)
-                next_at = self._clock.now() + RELOAD_S
-            else:
-                next_at = self._horizon - WINDOW_S / 2
+                is_complete = False
+            next_at = self._horizon - WINDOW_S / 2 if is_complete else self._clock.now() + RELOAD_S
 
     async def _run(self) -> None:
         while True:

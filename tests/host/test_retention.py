@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from greenroom import App, RunNotFound, StepContext, Workflow
@@ -73,6 +74,17 @@ async def test_a_run_whose_callback_still_runs_is_not_too_old() -> None:
         await pass_days(harness, 2)
         with pytest.raises(RunNotFound):
             await run.get()
+
+
+async def test_a_run_that_moves_is_left_alone_whatever_its_head_said() -> None:
+    """What the store said a moment ago may be old."""
+    async with Harness(app()) as harness:
+        run = await harness.client.workflow("ask").start(1)
+        await run.result(timeout_s=5)
+        head = await harness.storage.get(Table.RUNS, (run.run_id,))
+        old = msgspec.structs.replace(head, status="success", is_open=False, finished_at=START)
+        assert await harness.host._deletion.delete_finished([old], "retention") == 0
+        assert (await run.get()).status == "suspended"
 
 
 async def test_what_grew_old_while_the_runtime_was_down_is_deleted_when_it_is_up() -> None:

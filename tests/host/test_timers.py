@@ -9,6 +9,7 @@ import pytest
 from greenroom import App, Workflow
 from greenroom.runtime.contracts.records import Record, RunHead, Table
 from greenroom.runtime.contracts.storage import Query
+from greenroom.runtime.host import timers as limits
 from greenroom.storage.memory import MemoryStorage
 from tests.host.harness import START, Harness, calm
 
@@ -190,3 +191,18 @@ async def test_a_value_that_was_being_read_for_a_resting_run_is_read_after_a_res
                 if (event.type, event.path) == ("step_finished", "items/len"):
                     break
         assert (await run.get()).steps["items/len"].output == [300_000, 300_000]
+
+
+async def test_when_too_many_times_have_come_they_are_taken_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a long time off the wheel holds no more than its limit, and every run wakes."""
+    monkeypatch.setattr(limits, "MAX_HELD", 20)
+    async with Harness(sleeper(600)) as harness:
+        runs = [await asleep(harness, value=number) for number in range(50)]
+        harness.clock.time += 1000
+        await harness.crash()
+        await harness.client.describe()
+        assert timers(harness) <= 20
+        for _ in range(10):
+            await harness.clock.advance(5)
+            assert timers(harness) <= 20
+        assert [(await run.get()).output for run in runs] == list(range(50))
