@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
         rule = proxy.take(self.command, self.path)
-        match rule and rule.fault:
+        match rule.fault if rule else None:
             case None:
                 self._reply(*proxy.forward(self.command, self.path, headers, body))
             case Fault.STRIP:
