@@ -3,13 +3,16 @@
 import os
 import socket
 import uuid
-from typing import Final, Self
+from collections.abc import Callable
+from typing import Final, Self, TypeVar
 
 import msgspec
 
-from greenroom.runtime.contracts.errors import Fenced
+from greenroom.runtime.contracts.errors import Fenced, StorageCorrupt
 from greenroom.storage.objects import checked_json
 from greenroom.storage.objects.objects import Objects
+
+T = TypeVar("T")
 
 FOLDER: Final = "epoch"
 
@@ -81,6 +84,18 @@ class Epoch:
         """
         if (self._near or self._objects).exists(self._next):
             raise self.fenced()
+
+    def guard(self, call: Callable[[], T]) -> T:
+        """Return what the call returns. A file that a newer writer has removed meanwhile is no damage.
+
+        Raises:
+            Fenced: The call failed on a file, and a newer writer has the store.
+        """
+        try:
+            return call()
+        except (StorageCorrupt, FileNotFoundError):
+            self.check()
+            raise
 
     def fenced(self) -> Fenced:
         """Return the error of a writer that has been replaced."""

@@ -48,6 +48,7 @@ class Maintenance:
         self.flush_error: StorageError | None = None
         self.damage: StorageError | None = None
         self._place = opened.place
+        self._epoch = opened.epoch
         self._upkeep = opened.upkeep
         self._sweeper = opened.sweeper
         self._options = options
@@ -266,7 +267,7 @@ class Maintenance:
 
     async def _try(self, call: Callable[[], T]) -> T:
         try:
-            return await self._loop.run_in_executor(self._worker, call)
+            return await self._loop.run_in_executor(self._worker, partial(self._epoch.guard, call))
         except Fenced as error:
             self._journal.error = error
             raise

@@ -6,6 +6,7 @@ All state changes on the event loop. Three kinds of thread do what blocks: the j
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -262,7 +263,7 @@ class ParquetStorage:
 
     async def _read(self, call: Callable[[], T]) -> T:
         self._check_open()
-        return await self._loop.run_in_executor(self._readers, call)
+        return await self._loop.run_in_executor(self._readers, partial(self._opened.epoch.guard, call))
 
     async def _close(self) -> None:
         self._gate.advance()

@@ -63,21 +63,32 @@ class Sweeper:
         """Remove at once whatever the newest manifest does not need; return what it was, and how large.
 
         Replaced parts, older manifests, segments and torn bytes that were set aside: all may hold what was deleted.
+        Nothing of a newer writer is touched, however long this one was held up.
+
+        Raises:
+            Fenced: A newer writer has the store.
         """
+        self._epoch.check()
         gone: dict[str, int] = {}
         for name in self._superfluous(manifest):
             gone[f"wal/{name}"] = len(self._log.read(name))
             self._log.delete(name)
         listed = {info.path for table in Table for info in manifest.parts(table)}
-        keys = [key for key in self._objects.list(DATA) if key not in listed]
-        keys += [key for key in self._objects.list(manifests.FOLDER) if key != manifests.key_of(manifest.version)]
+        keys = [key for key in self._objects.list(DATA) if key not in listed and self._is_own(key)]
+        versions = manifests.versions(self._objects)
+        keys += [manifests.key_of(version) for version in versions if version < manifest.version]
         return gone | self.remove([*keys, *self._objects.list(QUARANTINE)])
 
     def remove(self, keys: Sequence[str]) -> dict[str, int]:
-        """Remove files that may be there; return those that were, and their sizes."""
+        """Remove files that may be there; return those that were, and their sizes.
+
+        Raises:
+            Fenced: A newer writer has the store.
+        """
         gone: dict[str, int] = {}
         for key in keys:
             if self._objects.exists(key):
+                self._epoch.check()  # a blob has the same name for every writer, and may be a newer one's by now
                 gone[key] = self._objects.size(key)
                 self._objects.delete(key)
         return gone
@@ -87,6 +98,10 @@ class Sweeper:
             return name.epoch < manifest.epoch and str(name) not in manifest.sealed
 
         return [name for name in self._log.names() if name.first_seq <= manifest.floor_seq or is_orphan(name)]
+
+    def _is_own(self, key: str) -> bool:
+        """Return whether this writer or an earlier one made the part."""
+        return (epoch_of(key.rpartition("/")[2]) or 0) <= self._epoch.number
 
     def _is_past_grace(self, part: Removed) -> bool:
         return part.at + self._options.reader_grace_s <= self._now()

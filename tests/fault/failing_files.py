@@ -131,6 +131,21 @@ class FailingOnce(NumberedFiles):
             raise OSError(self._code, os.strerror(self._code))
 
 
+class StallingFiles(NumberedFiles):
+    """Stands still before its n-th call that changes something, until it may resume."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.stalled = threading.Event()
+        self.resume = threading.Event()
+        self._at = at
+
+    def at_call(self, kind: str, number: int) -> None:
+        if number == self._at:
+            self.stalled.set()
+            self.resume.wait()
+
+
 class SmallDisk(OsFiles):
     """A disk that has room for so many bytes of files below a folder."""
 

@@ -12,6 +12,7 @@ from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import Deletion, JournalRow, RunHead, Table
 from greenroom.storage.objects.ops import FileOps
 from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.place import local_place
 from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal
 from tests.contract.stores import rows
@@ -32,11 +33,12 @@ DELETED = "2"
 Say = Callable[[str], None]
 
 
-async def work(root: Path, files: FileOps, say: Say, life: str = "work", tries: int = 1) -> None:
+async def work(root: Path, files: FileOps, say: Say, *, tries: int = 1, is_locked: bool = True) -> None:
     """Open, append, roll, flush, merge, store a blob, delete, purge, compact and close; tell what was acknowledged.
 
     Args:
         tries: How often each of these is tried.
+        is_locked: False as on another host, where no lock keeps it from the store.
     """
 
     async def do(call: Callable[[], Awaitable[T]]) -> T:
@@ -48,23 +50,24 @@ async def work(root: Path, files: FileOps, say: Say, life: str = "work", tries: 
                     raise
         raise AssertionError
 
-    storage = await do(partial(ParquetStorage.open, root, OPTIONS, files))
+    place = local_place(files, root)
+    storage = await do(partial(ParquetStorage.open_at, place if is_locked else place._replace(locked=None), OPTIONS))
     say("opened")
     try:
         for number in range(APPENDS):
-            await do(partial(_append, storage, f"{life}-{number}", number, say))
+            await do(partial(append, storage, f"work-{number}", number, say))
             if number % 2:
                 await do(storage.flush)
-        await do(partial(_put_blob, storage, life.encode(), say))
-        run = f"{life}-{DELETED}"
+        await do(partial(_put_blob, storage, b"a blob", say))
+        run = f"work-{DELETED}"
         say(f"deleting {run}")
         await do(partial(storage.append, [Deletion(scope="run", workspace="w", id=run, at=1.0)]))
         say(f"deleted {run}")
         await do(storage.purge)
         say(f"purged {run}")
-        await do(partial(_append, storage, f"{life}-{APPENDS}", APPENDS, say))
+        await do(partial(append, storage, f"work-{APPENDS}", APPENDS, say))
         await do(storage.compact)
-        await do(partial(_append, storage, f"{life}-{APPENDS + 1}", APPENDS + 1, say))
+        await do(partial(append, storage, f"work-{APPENDS + 1}", APPENDS + 1, say))
         say("done")
     finally:
         await storage.close()
@@ -75,9 +78,9 @@ async def go_on(root: Path, files: FileOps, say: Say, life: str = "next", first:
     storage = await ParquetStorage.open(root, OPTIONS, files)
     say("opened")
     try:
-        await _append(storage, f"{life}-{first}", first, say)
+        await append(storage, f"{life}-{first}", first, say)
         await storage.flush()
-        await _append(storage, f"{life}-{first + 1}", first + 1, say)
+        await append(storage, f"{life}-{first + 1}", first + 1, say)
     finally:
         await storage.close()
 
@@ -94,7 +97,7 @@ async def check(root: Path, said: Iterable[str]) -> None:
         assert not [str(path) for path in files_of(root) if _body(run)[:32] in path.read_bytes()]
     storage = await ParquetStorage.open(root, _CALM, UnsyncedFiles())
     try:
-        present = await _whole_appends(storage)
+        present = await whole_appends_of(storage)
         assert acknowledged - deleting <= present
         assert not deleted & present
         assert await _newest(storage) >= max((int(run.rpartition("-")[2]) for run in acknowledged), default=-1)
@@ -118,7 +121,8 @@ def _named(said: Iterable[str], what: str) -> set[str]:
     return {line.partition(" ")[2] for line in said if line.partition(" ")[0] == what}
 
 
-async def _append(storage: ParquetStorage, run: str, number: int, say: Say) -> None:
+async def append(storage: ParquetStorage, run: str, number: int, say: Say) -> None:
+    """Append the head of a run, two rows of its journal, and a new value of a head that every append has."""
     await storage.append([head(run), head("newest", groups=number), journal(run, 1, body=_body(run)), journal(run, 2)])
     say(f"append {run}")
 
@@ -137,12 +141,12 @@ async def whole_appends(root: Path, options: StoreOptions) -> set[str]:
     """Return the appends that are there, after making sure that none is there in part."""
     storage = await ParquetStorage.open(root, options)
     try:
-        return await _whole_appends(storage)
+        return await whole_appends_of(storage)
     finally:
         await storage.close()
 
 
-async def _whole_appends(storage: ParquetStorage) -> set[str]:
+async def whole_appends_of(storage: ParquetStorage) -> set[str]:
     """Return the appends that are there, after making sure that none is there in part."""
     heads = {row.run_id for row in await rows(storage, Table.RUNS) if isinstance(row, RunHead)}
     groups: dict[str, list[int]] = {}
