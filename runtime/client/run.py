@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 from greenroom.runtime.client.link import RuntimeLink
 from greenroom.runtime.client.results import RunEvent, RunResult, moment
@@ -15,6 +15,9 @@ from greenroom.runtime.contracts.values import Json
 
 WAIT_S = 25.0
 """How long one question to the runtime is held open."""
+
+SAME: Final = object()
+"""Stands for an input that was not given: None is a value."""
 
 Load = Callable[[Json], Any]
 Dump = Callable[[Any], Json]
@@ -192,6 +195,80 @@ class RunHandle:
     async def advance(self) -> None:
         """Let a run that was started with `single_step=True` take its next step."""
         await self._link.call(requests.Advance(workspace=self._workspace, run_id=self.run_id))
+
+    async def fork(
+        self,
+        from_step: str,
+        input: Any = SAME,
+        state: Any = None,
+        *,
+        key: str | None = None,
+        request_context: dict[str, Json] | None = None,
+    ) -> "RunHandle":
+        """Start a run that takes this run's outcomes before a step over, and executes from there; return its handle.
+
+        No body is called again for what is taken over, and this run stays as it is.
+
+        Args:
+            from_step: Path, id or suffix of a step that has begun: `write`, `outer/inner/ask`, item or iteration
+                `research[3]`.
+            input: Of that step; left out, it gets what it got in this run.
+            state: What the state begins with; None for what it was when the step began.
+            key: Two forks with one key are one.
+            request_context: Merged into the run's.
+
+        Raises:
+            RunStillRunning: Something moves in this run.
+            NotFound: The step is none of this run that has begun; the message lists them.
+            InvalidInput: The input or the state does not fit.
+            AlreadyClaimed: The key started something else.
+        """
+        request = requests.ForkRun(
+            workspace=self._workspace,
+            run_id=self.run_id,
+            from_step=from_step,
+            has_input=input is not SAME,
+            input=None if input is SAME else self._dump(input),
+            state=self._dump(state),
+            key=key or self._ids.run_id(),
+            request_context=request_context or {},
+        )
+        answer = await self._link.call(request)
+        return RunHandle(
+            self._link,
+            answer["run_id"],
+            workspace=self._workspace,
+            ids=self._ids,
+            dump=self._dump,
+            load_output=self._load_output,
+            trace_id=answer["trace_id"],
+        )
+
+    async def rerun(
+        self,
+        from_step: str,
+        input: Any = SAME,
+        state: Any = None,
+        *,
+        key: str | None = None,
+        request_context: dict[str, Json] | None = None,
+    ) -> "RunHandle":
+        """Let this run go back to a step and execute from there; its later outcomes stay in the journal only.
+
+        The arguments and errors are those of `fork`.
+        """
+        request = requests.Rerun(
+            workspace=self._workspace,
+            run_id=self.run_id,
+            from_step=from_step,
+            has_input=input is not SAME,
+            input=None if input is SAME else self._dump(input),
+            state=self._dump(state),
+            key=key or self._ids.run_id(),
+            request_context=request_context or {},
+        )
+        await self._link.call(request)
+        return self
 
     async def wait_for(self, *statuses: str, timeout_s: float = 60.0) -> RunResult:
         """Return the run once it has one of these statuses.

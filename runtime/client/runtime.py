@@ -8,6 +8,7 @@ import msgspec
 
 from greenroom.runtime.client.agent import AgentHandle
 from greenroom.runtime.client.books import LedgerHandle, ThreadsHandle, WorkspacesHandle
+from greenroom.runtime.client.bundles import BundlesHandle
 from greenroom.runtime.client.link import RuntimeLink
 from greenroom.runtime.client.results import Page, RunResult, RunSummary
 from greenroom.runtime.client.run import RunHandle
@@ -55,6 +56,7 @@ class RuntimeClient:
         self.storage = storage
         self.threads = ThreadsHandle(self)
         self.ledger = LedgerHandle(self)
+        self.bundles = BundlesHandle(self)
         self.workspaces = WorkspacesHandle(self)
         self._dump = dump
         self._load = load

@@ -93,6 +93,57 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 Outcome: TypeAlias = Succeeded | Failed | SuspendedHere | Bailed | Aborted | Parked
 
 
+class Taken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One node that a fork takes over from its parent run, or that stays open around the step it begins from.
+
+    What follows from the nodes before it is left out: an input that is the output before it, an output that is made
+    from members.
+
+    Attributes:
+        status: `open` for what stands around the step, else the node's outcome.
+        reference: The stored value that the input was read from, where the core had to look into it.
+        patches: What its body set in the state, each with its number in the run.
+        called: Kind of a child that a body called, with its `target` and `options`.
+    """
+
+    path: str
+    status: Literal["open", "success", "failed", "canceled", "skipped"]
+    has_input: bool = False
+    input: Json = None
+    reference: Json = None
+    has_output: bool = False
+    output: Json = None
+    error: ErrorInfo | None = None
+    attempt: int = 0
+    failures: int = 0
+    started_at: float = 0.0
+    ended_at: float | None = None
+    resumes: tuple[Json, ...] = ()
+    resumed_at: float | None = None
+    patches: tuple[tuple[int, dict[str, Json]], ...] = ()
+    called: TargetKind | None = None
+    target: str = ""
+    options: dict[str, Json] = {}
+
+
+class Fork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a run comes from that did not begin at its beginning.
+
+    Attributes:
+        run_id: The parent run, which is left as it is.
+        path: The step that is executed first, with `input` if `has_input`.
+        taken: What was taken over, in the order in which it is restored.
+        has_state: The run's state was given, so what the taken steps set in it does not count.
+    """
+
+    run_id: str
+    path: str
+    taken: tuple[Taken, ...] = ()
+    has_input: bool = False
+    input: Json = None
+    has_state: bool = False
+
+
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run_started"):
     """Fact: a run was asked for. `input` has the schema's defaults applied."""
 
@@ -112,6 +163,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     thread_id: str | None = None
     options: dict[str, Json] = {}
     single_step: bool = False
+    fork: Fork | None = None
 
 
 class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ended"):
@@ -208,6 +260,30 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     problem: str | None = None
 
 
+class Rewound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="rewound"):
+    """Fact: the run goes back to where the step at `path` began, and executes from there again.
+
+    Outcomes from before the step stay; the later ones stay in the journal only. `state` is set where the state shall
+    not be what it was then.
+    """
+
+    at: float
+    path: str
+    has_input: bool = False
+    input: Json = None
+    has_state: bool = False
+    state: dict[str, Json] = {}
+    key: str | None = None
+    request_context: dict[str, Json] = {}
+
+
+class Migrated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="migrated"):
+    """Fact: the run goes on with another bundle; every path it has visited is there too."""
+
+    at: float
+    bundle: str
+
+
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="scheduled"):
     """Decision: an attempt may be dispatched. `code` names the body, `work` what kind of body it is."""
 
@@ -277,6 +353,8 @@ Fact: TypeAlias = (
     | Wrote
     | Called
     | Fetched
+    | Rewound
+    | Migrated
 )
 Decision: TypeAlias = Scheduled | Entered | Asked | Delayed | Completed | RunEnded
 Entry: TypeAlias = Fact | Decision

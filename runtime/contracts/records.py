@@ -44,6 +44,7 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     """
 
     workspace: str
+        forked_from: The run it took its first outcomes over from.
     run_id: str
     kind: str
     target: str
@@ -71,6 +72,7 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
     @property
     def order(self) -> Key:
+    forked_from: str | None = None
         """Position in a scan."""
         return (self.created_at, self.run_id)
 
@@ -137,6 +139,7 @@ class BundleRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     """
 
     bundle: str
+        is_drained: No run is started with it any more.
     plan: bytes
     created_at: float
     target: str | None = None
@@ -145,6 +148,7 @@ class BundleRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     @property
     def order(self) -> Key:
+    is_drained: bool = False
         """Position in a scan."""
         return (self.created_at, self.bundle)
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from greenroom.runtime.contracts.plan import BundleSource
+from greenroom.runtime.contracts.schedule_requests import AboutSchedules
 from greenroom.runtime.contracts.values import Json
 
 
@@ -109,6 +110,62 @@ class Advance(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="adva
     """Let a run that goes step by step take its next step."""
 
     run_id: str
+
+
+class ForkRun(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="fork"):
+    """Start a run that takes the outcomes before a step over from another run, and executes from there.
+
+    Attributes:
+        from_step: Path, id or suffix of a step that has begun in the run.
+        input: Of that step, if `has_input`; else it gets what it got before.
+        state: What the state begins with; None for what it was when the step began.
+        key: Two forks with one key are one.
+    """
+
+    run_id: str
+    from_step: str
+    has_input: bool = False
+    input: Json = None
+    state: dict[str, Json] | None = None
+    key: str | None = None
+    request_context: dict[str, Json] = {}
+
+
+class Rerun(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="rerun"):
+    """Let a run go back to a step and execute from there; the fields are those of `ForkRun`."""
+
+    run_id: str
+    from_step: str
+    has_input: bool = False
+    input: Json = None
+    state: dict[str, Json] | None = None
+    key: str | None = None
+    request_context: dict[str, Json] = {}
+
+
+class Drain(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="drain"):
+    """Start no more runs with a bundle, or (`is_drained` false) start them again; tell how many are left.
+
+    Attributes:
+        bundle: Its id, or the beginning of it; None for all but the newest.
+    """
+
+    bundle: str | None = None
+    is_drained: bool = True
+
+
+class Migrate(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="migrate"):
+    """Move the parked runs of a workspace to another bundle, those that fit it.
+
+    Attributes:
+        from_bundle: Runs of this one only; None for runs of any.
+        to_bundle: None for the newest.
+        is_dry_run: Only tell what would be done.
+    """
+
+    from_bundle: str | None = None
+    to_bundle: str | None = None
+    is_dry_run: bool = False
 
 
 class ListRuns(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="list_runs"):
@@ -215,6 +272,10 @@ Request: TypeAlias = (
     | Signal
     | Cancel
     | Advance
+    | ForkRun
+    | Rerun
+    | Drain
+    | Migrate
     | ListRuns
     | Status
     | Balance
@@ -229,4 +290,5 @@ Request: TypeAlias = (
     | Compact
     | Purge
     | Verify
+    | AboutSchedules
 )

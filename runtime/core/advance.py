@@ -7,42 +7,24 @@
 from collections.abc import Iterable, Sequence
 
 from greenroom.runtime.contracts.entries import Entry, RunStarted
-from greenroom.runtime.contracts.plan import AgentNode, BundlePlan, WorkflowNode, WorkflowPlan
+from greenroom.runtime.contracts.plan import BundlePlan, WorkflowPlan
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.work import Answer
 from greenroom.runtime.core.apply import apply
 from greenroom.runtime.core.decide import MAX_DECISIONS, decide
-from greenroom.runtime.core.nodes import RunNode
-from greenroom.runtime.core.state import Check, Frame, NodeState, RunState
+from greenroom.runtime.core.rewind import numbered
+from greenroom.runtime.core.root import make_root
+from greenroom.runtime.core.state import Check, RunState
 
 
 def start(started: RunStarted, bundle: BundlePlan, check: Check) -> RunState:
     """Return a run that has not begun: apply its `RunStarted` next, through `advance` or `replay`."""
-    plan = {
-        "workflow": bundle.workflows.get(started.target),
-        "agent": bundle.agents.get(started.target),
-        "tool": None,
-    }[started.kind]
-    node: RunNode = (
-        AgentNode(name="", id=started.target, agent=started.target)
-        if started.kind == "agent"
-        else WorkflowNode(name="", id=started.target, workflow=started.target)
-    )
-    root = NodeState(path="", node=node, parent=None, input=started.input, started_at=started.at)
-    root.frame = Frame(
-        plan=plan,
-        kind=started.kind,
-        target=started.target,
-        run_id=started.run_id,
-        input=started.input,
-        value=started.input,
-        state=dict(started.state),
-        options=started.options,
-    )
+    root = make_root(started, bundle)
     run = RunState(started=started, bundle=bundle, check=check, root=root, created_at=started.at)
     run.nodes[""] = root
     run.frames.append(root)
     run.request_context = dict(started.request_context)
+    run.base_state = started.state
     run.credits = 1
     return run
 
@@ -56,7 +38,8 @@ def advance(run: RunState, fact: Entry, at: float) -> list[Entry]:
     entries = [fact]
     agenda = run.agenda
     while agenda:
-        for decision in decide(run, agenda.popleft(), at):
+        for decided in decide(run, agenda.popleft(), at):
+            decision = numbered(run, decided)
             apply(run, decision)
             entries.append(decision)
         if len(entries) > MAX_DECISIONS:

@@ -19,7 +19,9 @@ from greenroom.runtime.contracts.entries import (
     Entry,
     ErrorInfo,
     Fetched,
+    Migrated,
     Resumed,
+    Rewound,
     RunEnded,
     RunStarted,
     Scheduled,
@@ -27,17 +29,19 @@ from greenroom.runtime.contracts.entries import (
     TimerFired,
     Wrote,
 )
-from greenroom.runtime.contracts.errors import InvalidInput
-from greenroom.runtime.contracts.plan import AgentNode, ForeachNode, Schema, SignalNode, SleepNode, WorkflowNode
+from greenroom.runtime.contracts.plan import AgentNode, ForeachNode, SignalNode, SleepNode, WorkflowNode
 from greenroom.runtime.contracts.statuses import RunStatus, StepStatus
-from greenroom.runtime.contracts.values import Json, find_blob
+from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.agent_state import agent_output, enter_agent
-from greenroom.runtime.core.derived_ids import child_run_id, idempotency_key
+from greenroom.runtime.core.derived_ids import idempotency_key
 from greenroom.runtime.core.ending import cancel_below, drop_attempt, finish, leave_queue, suspend
-from greenroom.runtime.core.nodes import BodyNode, CallNode, RunNode, TurnNode, is_internal, kind_of
+from greenroom.runtime.core.entering import add_called, enter_workflow
+from greenroom.runtime.core.migrate import migrate
+from greenroom.runtime.core.nodes import BodyNode, TurnNode, is_internal, kind_of
 from greenroom.runtime.core.outcomes import apply_outcome
-from greenroom.runtime.core.state import Frame, NodeState, RunState, set_status
-from greenroom.runtime.core.visit import add_node, join, visit
+from greenroom.runtime.core.rewind import begin_fork, kept, rewind
+from greenroom.runtime.core.state import NodeState, RunState, set_status
+from greenroom.runtime.core.visit import visit
 
 
 def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 - one arm for each kind of entry
@@ -45,8 +49,7 @@ def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 
     run.updated_at = entry.at
     match entry:
         case RunStarted():
-            run.emit("run_started", "", entry.at, {"input": entry.input, "target": entry.target})
-            run.agenda.append(run.root)
+            _started(run, entry)
         case AttemptEnded():
             apply_outcome(run, entry)
         case AttemptLost():
@@ -73,6 +76,10 @@ def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 
             _called(run, entry)
         case Fetched():
             _fetched(run, entry)
+        case Rewound():
+            rewind(run, entry)
+        case Migrated():
+            migrate(run, entry)
         case Scheduled():
             _scheduled(run, entry)
         case Entered():
@@ -92,9 +99,21 @@ def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 
             assert_never(entry)
 
 
+def _started(run: RunState, entry: RunStarted) -> None:
+    data: dict[str, Json] = {"input": entry.input, "target": entry.target}
+    if entry.fork is None:
+        run.emit("run_started", "", entry.at, data)
+        run.agenda.append(run.root)
+        return
+    data["forked_from"] = {"run_id": entry.fork.run_id, "path": entry.fork.path, **kept(entry.fork.taken)}
+    run.emit("run_started", "", entry.at, data)
+    begin_fork(run, entry.fork, entry.at)
+
+
 def _fetched(run: RunState, entry: Fetched) -> None:
     node = run.nodes[entry.path]
     if entry.problem is None:
+        node.fetched = node.input
         node.input = run.stored[entry.sha256]
         if node.frame is not None:
             node.frame.input = node.input
@@ -194,19 +213,7 @@ def _take_signal(run: RunState, node: NodeState, payload: object) -> None:
 
 def _called(run: RunState, entry: Called) -> None:
     caller = run.nodes[entry.path]
-    path = join(entry.path, entry.name)
-    node: RunNode
-    match entry.kind:
-        case "agent":
-            node = AgentNode(name=entry.name, id=entry.target, agent=entry.target)
-        case "workflow":
-            node = WorkflowNode(name=entry.name, id=entry.target, workflow=entry.target)
-        case "tool":
-            tool = run.bundle.tools[entry.target]
-            node = CallNode(name=entry.name, id=tool.id, tool=tool.id, code=tool.code, options=tool.options)
-    child = add_node(run, path, node, caller)
-    caller.children.pop(path)
-    caller.calls[entry.name] = child
+    child = add_called(run, caller, entry.name, entry.kind, entry.target)
     child.input = entry.input
     child.options = entry.options
     child.pending = "called"
@@ -220,6 +227,7 @@ def _scheduled(run: RunState, entry: Scheduled) -> None:
     node.is_asked = node.in_doubt = False
     leave_queue(node)
     node.pending = ""
+    is_first = not node.attempt
     node.attempt = entry.attempt
     node.has_attempt = True
     node.is_parked = False
@@ -234,7 +242,7 @@ def _scheduled(run: RunState, entry: Scheduled) -> None:
         node.parent.pending = ""  # it asks on behalf of its step, which waits for the answer
     if is_internal(entry.path) or isinstance(node.node, TurnNode):
         return
-    if entry.attempt == 1 or is_resume:
+    if is_first or is_resume:
         data = {"input": node.input, "kind": kind_of(node.node), "attempt": entry.attempt}
         if is_resume:
             data["resume_data"] = node.resumes[-1]
@@ -247,7 +255,7 @@ def _entered(run: RunState, entry: Entered) -> None:
     node.started_at = entry.at
     match node.node:
         case WorkflowNode(workflow=target):
-            _enter_workflow(run, node, target)
+            enter_workflow(run, node, target)
         case AgentNode():
             enter_agent(run, node)
         case SignalNode() as signal:
@@ -258,33 +266,6 @@ def _entered(run: RunState, entry: Entered) -> None:
         run.emit("step_started", entry.path, entry.at, {"input": node.input, "kind": kind_of(node.node), "attempt": 1})
     if not isinstance(node.node, SignalNode):
         run.agenda.append(node)
-
-
-def _enter_workflow(run: RunState, node: NodeState, target: str) -> None:
-    outer = run.state_of(node)
-    plan = run.bundle.workflows[target]
-    value = _with_defaults(run, plan.input_schema, node.input) if plan.validate else node.input
-    node.frame = Frame(
-        plan=plan,
-        kind="workflow",
-        target=target,
-        run_id=child_run_id(run.run_id, node.path),
-        input=value,
-        value=value,
-        state=_with_defaults(run, plan.state_schema, {}) if plan.own_state else outer.state,
-        writers={} if plan.own_state else outer.writers,
-    )
-    run.frames.append(node)
-
-
-def _with_defaults(run: RunState, schema: Schema | None, value: Json) -> Json:
-    """Return the value with the schema's defaults; as it is when it does not fit, which `decide` then tells."""
-    if schema is None or find_blob(value):
-        return value
-    try:
-        return run.check(schema, value)
-    except InvalidInput:
-        return value
 
 
 def _wait_for_signal(run: RunState, node: NodeState, signal: SignalNode, at: float) -> None:
@@ -305,7 +286,7 @@ def _asked(run: RunState, entry: Asked) -> None:
         node.started_at = entry.at
     if entry.reason == "in_doubt":
         node.in_doubt = True
-        payload = {"reason": "in_doubt", "key": idempotency_key(run.run_id, node.path)}
+        payload = {"reason": "in_doubt", "key": idempotency_key(run.run_id, node.path, node.timeline)}
     else:
         node.is_asked = True
         call = next(c for c in run.state_of(node).calls if c["segment"] == node.node.name)

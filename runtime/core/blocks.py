@@ -11,9 +11,10 @@ from greenroom.runtime.core.visit import join
 
 
 def decide_parallel(run: RunState, node: NodeState, parallel: ParallelNode, at: float) -> list[Decision]:
-    """Start every member; end when all have settled."""
-    if not node.children:
-        return _start(run, node, parallel.members, at)
+    """Start every member that has not begun; end when all have settled."""
+    missing = _missing(run, node, parallel.members)
+    if missing:
+        return _start(run, node, missing, at)
     return _settle(node, list(node.children.values()), at, allow_failure=parallel.allow_failure)
 
 
@@ -23,6 +24,12 @@ def _start(run: RunState, node: NodeState, members: tuple[Node, ...], at: float)
     for member in members:
         entries.extend(begin(run, join(prefix, member.name), member, at))
     return entries
+
+
+def _missing(run: RunState, node: NodeState, members: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return the members that have not begun: all at first, later those that a restored block has to begin again."""
+    prefix = node.path.rpartition("/")[0]
+    return tuple(member for member in members if join(prefix, member.name) not in run.nodes)
 
 
 def _settle(node: NodeState, members: list[NodeState], at: float, *, allow_failure: bool) -> list[Decision]:
@@ -61,10 +68,11 @@ def decide_branch(run: RunState, node: NodeState, branch: BranchNode, at: float)
     for index, condition in enumerate(conditions):
         if condition.status is not StepStatus.SUCCESS:
             return [_failed(node, _condition_error(branch, index, condition), at)]
-    chosen = [member for member, condition in zip(branch.members, conditions, strict=True) if condition.output]
+    chosen = tuple(member for member, condition in zip(branch.members, conditions, strict=True) if condition.output)
+    missing = _missing(run, node, chosen)
+    if missing:
+        return _start(run, node, missing, at)
     members = [child for child in node.children.values() if "?" not in child.path.rpartition("/")[2]]
-    if not members:
-        return _start(run, node, tuple(chosen), at) or [Completed(at=at, path=node.path, status="success")]
     return _settle(node, members, at, allow_failure=False)
 
 
@@ -133,8 +141,9 @@ def decide_foreach(run: RunState, node: NodeState, foreach: ForeachNode, at: flo
     for resumed in node.queue[:free]:
         entries.extend(decide_resumed(resumed, at))
         free -= 1
-    free = min(free, len(items) - node.next_index)
-    for index in range(node.next_index, node.next_index + free):
+    again = node.missing[:free]
+    free = min(free - len(again), len(items) - node.next_index)
+    for index in (*again, *range(node.next_index, node.next_index + free)):
         entries.extend(begin(run, f"{node.path}[{index}]", foreach.body, at))
     return entries
 

@@ -8,6 +8,7 @@ def child_run_id(run_id: str, path: str) -> str:
     return f"{run_id}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
 
 
-def idempotency_key(run_id: str, path: str) -> str:
-    """Return the key that all attempts at `path` share."""
-    return hashlib.sha256(f"{run_id}\x00{path}".encode()).hexdigest()[:32]
+def idempotency_key(run_id: str, path: str, timeline: int = 0) -> str:
+    """Return the key that all attempts at `path` share; another one after each time that the run went back."""
+    again = f"\x00{timeline}" if timeline else ""
+    return hashlib.sha256(f"{run_id}\x00{path}{again}".encode()).hexdigest()[:32]

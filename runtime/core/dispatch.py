@@ -23,10 +23,10 @@ def work_item(run: RunState, node: NodeState) -> WorkItem:
     return WorkItem(
         path=node.path,
         attempt=node.attempt,
-        bundle=run.started.bundle,
+        bundle=run.bundle.id,
         kind=kind,
         code=code,
-        key=idempotency_key(run.run_id, node.path),
+        key=idempotency_key(run.run_id, node.path, node.timeline),
         input=_input(run, node, owner),
         resumes=tuple(node.resumes),
         suspend_data=node.suspend_data,
@@ -47,7 +47,7 @@ def _input(run: RunState, node: NodeState, owner: NodeState) -> Json:
             return callback_view(run, owner)
         case BodyNode(work="reconcile"):
             assert node.parent is not None  # noqa: S101 - it hangs under the step it asks about
-            return idempotency_key(run.run_id, node.parent.path)
+            return idempotency_key(run.run_id, node.parent.path, node.parent.timeline)
         case BodyNode(name="~instructions"):
             return owner.input
         case _:

@@ -33,6 +33,8 @@ def apply_outcome(run: RunState, entry: AttemptEnded) -> None:
         if problem is not None:
             outcome = Failed(error=problem, usage=getattr(outcome, "usage", None))
         else:
+            run.patch_count += 1
+            node.patches += ((run.patch_count, entry.patch),)
             merge_state(run, node, entry.patch)
     match outcome:
         case Succeeded():
@@ -50,6 +52,7 @@ def apply_outcome(run: RunState, entry: AttemptEnded) -> None:
             frame = run.state_of(node)
             frame.bail = (outcome.result,)
             node.output = outcome.result
+            node.has_bailed = True
             run.agenda.append(node.owner())  # first of all: a foreach would start its next item
             finish(run, node, StepStatus.SUCCESS, entry.at, None, has_value=True)
         case Aborted():

@@ -7,7 +7,7 @@ read without a walk.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +80,11 @@ class NodeState:
         children: What it is made of: members and steps by name, items and iterations by index.
         calls: Children that its body called through the runtime, by name.
         options: Of such a child: what its caller asked for beside the input.
+        fetched: The reference that the input was, before the stored value was read.
+        patches: What its body set in the state, each with its number in the run.
+        timeline: How often the run had been rewound when the node began.
+        missing: Of a foreach that was restored: items before `next_index` that have to begin again.
+        has_bailed: Its body ended the workflow.
     """
 
     path: str
@@ -128,6 +133,11 @@ class NodeState:
     waiting: int = 0
     suspended: int = 0
     mark: str = ""
+    fetched: Json = None
+    patches: tuple[tuple[int, dict[str, Json]], ...] = ()
+    timeline: int = 0
+    missing: tuple[int, ...] = ()
+    has_bailed: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -166,6 +176,15 @@ class RunState:
         needs: Stored values the core must look into, since the host last took them: (path, digest).
         stored: Values that were read, by digest, until the entry that says so is applied.
         ready: Nodes whose newest attempt shall be dispatched, since the host last took them.
+        rewinds: How often the run went back to an earlier step.
+        retired: Newest attempt that paths had before that: attempts count on, so that late results stay late.
+        rewind_keys: Idempotency keys of the requests to go back.
+        spent_keys: Keys of resumes that are in the history only.
+        given: Inputs that were given for steps which have not begun again yet, by path.
+        base_state: What the state began with.
+        patch_count: How many patches the state had.
+        left: Nested parts that are in the history only, since their heads were last taken.
+        plans: Bundles the run may be moved to, by id.
     """
 
     started: RunStarted
@@ -201,6 +220,15 @@ class RunState:
     needs: list[tuple[str, str]] = field(default_factory=list)
     stored: dict[str, Json] = field(default_factory=dict)
     charges: list[tuple[str, int, str, Usage]] = field(default_factory=list)
+    rewinds: int = 0
+    retired: dict[str, int] = field(default_factory=dict)
+    rewind_keys: set[str] = field(default_factory=set)
+    spent_keys: set[str] = field(default_factory=set)
+    given: dict[str, Json] = field(default_factory=dict)
+    base_state: dict[str, Json] = field(default_factory=dict)
+    patch_count: int = 0
+    left: list[NodeState] = field(default_factory=list)
+    plans: Mapping[str, BundlePlan] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:

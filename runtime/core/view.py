@@ -40,7 +40,7 @@ def run_view(run: RunState, prefix: str = "") -> dict[str, Json]:
         "state": dict(frame.state),
         "usage": _usage(run),
         "trace_id": run.started.trace_id,
-        "bundle": run.started.bundle,
+        "bundle": run.bundle.id,
         "resource_id": run.started.resource_id,
         "thread_id": run.started.thread_id,
         "request_context": dict(run.request_context),
@@ -48,11 +48,18 @@ def run_view(run: RunState, prefix: str = "") -> dict[str, Json]:
         "updated_at": run.updated_at,
         "finished_at": run.finished_at if not prefix else root.ended_at,
         "parent_id": None if not prefix else run.run_id,
+        "forked_from": _forked_from(run) if not prefix else None,
+        "rewinds": run.rewinds,
         "event_seq": run.event_count,
     }
     if isinstance(frame.plan, AgentPlan):
         view["agent"] = agent_view(root)
     return view
+
+
+def _forked_from(run: RunState) -> dict[str, Json] | None:
+    fork = run.started.fork
+    return {"run_id": fork.run_id, "path": fork.path} if fork is not None else None
 
 
 def child_status(node: NodeState) -> RunStatus:
@@ -145,7 +152,8 @@ def heads(run: RunState) -> list[RunHead]:
     A run that goes from one step to the next does not change its head: one row for a step is enough.
     """
     found: list[RunHead] = []
-    for node in run.frames:
+    left, run.left = run.left, []
+    for node in (*left, *run.frames):
         frame = node.frame
         assert frame is not None  # noqa: S101 - frames only
         if not frame.is_touched:
@@ -161,10 +169,10 @@ def heads(run: RunState) -> list[RunHead]:
 def _head_mark(run: RunState, node: NodeState) -> tuple[Json, ...]:
     """Return what of a head is worth a new row."""
     if node.parent is not None:
-        return (child_status(node), node.error)
+        return (child_status(node), node.error, run.bundle.id)
     timers = run.timers
     wake_at = min(timers.values()) if timers else None
-    return (_head_status(run), wake_at, is_settled(run), run.usage.cost_micros, run.error)
+    return (_head_status(run), wake_at, is_settled(run), run.usage.cost_micros, run.error, run.bundle.id)
 
 
 def _head_status(run: RunState) -> RunStatus:
@@ -182,7 +190,7 @@ def _root_head(run: RunState) -> RunHead:
         run_id=run.run_id,
         kind=started.kind,
         target=started.target,
-        bundle=started.bundle,
+        bundle=run.bundle.id,
         status=_head_status(run).value,
         created_at=run.created_at,
         updated_at=run.updated_at,
@@ -201,6 +209,7 @@ def _root_head(run: RunState) -> RunHead:
         input_tokens=run.usage.input_tokens,
         output_tokens=run.usage.output_tokens,
         cost_micros=run.usage.cost_micros,
+        forked_from=started.fork.run_id if started.fork is not None else None,
     )
 
 
@@ -213,7 +222,7 @@ def _child_head(run: RunState, node: NodeState) -> RunHead:
         run_id=frame.run_id,
         kind=frame.kind,
         target=frame.target,
-        bundle=run.started.bundle,
+        bundle=run.bundle.id,
         status=child_status(node).value,
         created_at=node.started_at,
         updated_at=run.updated_at,

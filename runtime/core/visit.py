@@ -29,18 +29,21 @@ def visit(run: RunState, path: str) -> NodeState:
     found = run.nodes.get(path)
     if found is not None:
         return found
-    node, parent, index = _locate(run, path)
+    node, parent, index = locate(run, path)
     return add_node(run, path, node, parent, index)
 
 
 def add_node(run: RunState, path: str, node: RunNode, parent: NodeState, index: int = -1) -> NodeState:
     """Make the state of a node under its parent and hand it its input."""
     state = NodeState(path=path, node=node, parent=parent, index=index)
-    state.input = _input_of(state, parent)
+    state.timeline = run.rewinds
+    state.input = run.given.pop(path) if path in run.given else input_of(state, parent)
     run.nodes[path] = state
     parent.children[index if index >= 0 else path] = state
     if index >= 0:
-        parent.next_index = index + 1
+        parent.next_index = max(parent.next_index, index + 1)
+        if parent.missing:
+            parent.missing = tuple(number for number in parent.missing if number != index)
     frame = parent.frame
     if frame is not None and frame.kind == "workflow" and not isinstance(node, BodyNode):
         frame.current = state
@@ -49,7 +52,8 @@ def add_node(run: RunState, path: str, node: RunNode, parent: NodeState, index: 
     return state
 
 
-def _locate(run: RunState, path: str) -> tuple[RunNode, NodeState, int]:
+def locate(run: RunState, path: str) -> tuple[RunNode, NodeState, int]:
+    """Return what stands at a path that was not visited: its node, its parent, its index (-1 without one)."""
     owner_path, mark, which = path.rpartition("?")
     if mark:
         return _internal_body(run, run.nodes[owner_path], which), run.nodes[owner_path], -1
@@ -120,7 +124,8 @@ def _internal_body(run: RunState, owner: NodeState, which: str) -> BodyNode:
             return BodyNode(name="condition", code=loop.node.code, work="condition")
 
 
-def _input_of(state: NodeState, parent: NodeState) -> object:
+def input_of(state: NodeState, parent: NodeState) -> object:
+    """Return the input that a node is given when it is visited."""
     match state.node, parent.node:
         case BodyNode(name="~on_finish" | "~on_error"), _:
             return None

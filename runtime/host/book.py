@@ -63,6 +63,14 @@ def no_run(run_id: str, workspace: str) -> RunNotFound:
     return RunNotFound(f"no run {run_id!r} in workspace {workspace!r}", {"run_id": run_id})
 
 
+def _left(head: RunHead) -> RunNotFound:
+    message = (
+        f"run {head.run_id} was part of run {head.root_id} at {head.parent_path}; that run went back to an earlier "
+        "step since, and has not come there again"
+    )
+    return RunNotFound(message, {"run_id": head.run_id, "root_id": head.root_id})
+
+
 class _Doomed(Exception):
     """A run that was being read is being deleted, alone or with its workspace."""
 
@@ -125,7 +133,10 @@ class RunBook:
             return entry, ""
         await self.doomed.settled(run_name(run_id), workspace_name(workspace))
         head = await self.head(run_id, workspace)
-        return await self.load(head.root_id), head.parent_path or ""
+        entry, prefix = await self.load(head.root_id), head.parent_path or ""
+        if prefix not in entry.state.nodes:
+            raise _left(head)
+        return entry, prefix
 
     async def load(self, run_id: str) -> RunEntry:
         """Return a root run, read from the journal if it is not in memory.
@@ -175,6 +186,7 @@ class RunBook:
             await self.find_end(started.workspace, started.thread_id)
         begun = start(started, bundle, self._check)
         begun.stored = await read_values(self._storage, groups)
+        begun.plans = self._bundles
         state = replay(begun, groups)
         entry = RunEntry(state=state, stream=RunStream(self._incarnation), blobs=blobs)
         take_leftovers(state)
@@ -200,8 +212,11 @@ class RunBook:
         self._thread_ends.setdefault((workspace, thread_id), last)
 
     def finished_messages(self, run: RunState, at: float) -> list[Record]:
-        """Return what a run that has ended adds to its thread, behind everything that was added before."""
-        if run.started.thread_id is None:
+        """Return what a run that has ended adds to its thread, behind everything that was added before.
+
+        A fork adds nothing: its conversation is not the one the thread holds.
+        """
+        if run.started.thread_id is None or run.started.fork is not None:
             return []
         key = (run.started.workspace, run.started.thread_id)
         rows = finished_messages(run, at, self._thread_ends[key])

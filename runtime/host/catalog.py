@@ -1,10 +1,14 @@
 """The definitions a runtime knows: bundles, newest first, and where their code comes from."""
 
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias
+
 import msgspec
 
-from greenroom.runtime.contracts.errors import DefinitionError, InvalidInput, NotFound
+from greenroom.runtime.contracts.errors import DefinitionError, InvalidInput, NotFound, RequestError
 from greenroom.runtime.contracts.plan import AgentPlan, BundlePlan, BundleSource, Schema, ToolPlan, WorkflowPlan
-from greenroom.runtime.contracts.records import BundleRow, Table
+from greenroom.runtime.contracts.records import BundleRow, Record, Table
 from greenroom.runtime.contracts.requests import Register
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
@@ -27,18 +31,32 @@ def refuse_unsupported(plan: BundlePlan) -> None:
         found += [f"agent {agent.id!r}: input_guards"] * bool(agent.input_guards)
         found += [f"agent {agent.id!r}: output_guards"] * bool(agent.output_guards)
         found += [f"agent {agent.id!r}: memory.{name}" for name in ("recall", "working") if memory.get(name)]
-    found += [f"workflow {workflow.id!r}: schedule" for workflow in plan.workflows.values() if workflow.schedule]
     if found:
         message = f"this version does not carry out {'; '.join(found)}; leave it out"
         raise DefinitionError(message, {"unsupported": found})
 
 
+Beside: TypeAlias = Callable[[BundlePlan, str], AbstractAsyncContextManager[Sequence[Record]]]
+"""What is appended with a bundle, given it and the workspace that it was registered from."""
+
+
+@asynccontextmanager
+async def _nothing(_plan: BundlePlan, _workspace: str) -> AsyncGenerator[Sequence[Record], None]:
+    yield ()
+
+
 class Catalog:
-    """Bundles by id; the newest is looked at first."""
+    """Bundles by id; the newest is looked at first.
+
+    Attributes:
+        beside: What else is appended with a new bundle.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.beside: Beside = _nothing
         self._order: list[str] = []
+        self._rows: dict[str, BundleRow] = {}
 
     async def load(self) -> None:
         """Read the bundles of the store."""
@@ -47,6 +65,7 @@ class Catalog:
                 assert isinstance(row, BundleRow)  # noqa: S101 - the table holds nothing else
                 self._engine.bundles[row.bundle] = _plans.decode(row.plan)
                 self._order.insert(0, row.bundle)
+                self._rows[row.bundle] = row
                 if row.target is not None:
                     source = BundleSource(target=row.target, search_path=row.search_path)
                     self._engine.pools.know(row.bundle, source)
@@ -60,7 +79,7 @@ class Catalog:
         plan = _plans.decode(request.plan)
         refuse_unsupported(plan)
         is_new = not self._order or self._order[0] != plan.id
-        if is_new:
+        if is_new or self.is_drained(plan.id):
             row = BundleRow(
                 bundle=plan.id,
                 plan=request.plan,
@@ -68,7 +87,9 @@ class Catalog:
                 target=request.source.target,
                 search_path=request.source.search_path,
             )
-            await self._engine.storage.append([row])
+            async with self.beside(plan, request.workspace) as rows:
+                await self._engine.storage.append([row, *rows])
+            self._rows[plan.id] = row
             if plan.id in self._order:
                 self._order.remove(plan.id)
             self._order.insert(0, plan.id)
@@ -82,16 +103,55 @@ class Catalog:
         """Id of the newest bundle."""
         return self._order[0] if self._order else None
 
+    def older(self) -> list[str]:
+        """Return the ids of all bundles but the newest, newest first."""
+        return self._order[1:]
+
+    def is_drained(self, bundle: str) -> bool:
+        """Tell whether no run is started with a bundle any more."""
+        return bundle in self._rows and self._rows[bundle].is_drained
+
+    async def set_drained(self, bundle: str, *, is_drained: bool) -> None:
+        """Let a bundle take no new runs, or take them again; durable when this returns."""
+        if self.is_drained(bundle) != is_drained:
+            row = msgspec.structs.replace(self._rows[bundle], is_drained=is_drained)
+            await self._engine.storage.append([row])
+            self._rows[bundle] = row
+
+    def named(self, name: str) -> str:
+        """Return the id of the bundle that begins like this.
+
+        Raises:
+            NotFound: None does, or several; the message lists them.
+        """
+        found = [bundle for bundle in self._order if bundle == name] or [
+            bundle for bundle in self._order if name and bundle.startswith(name)
+        ]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(found or self._order) or "none"
+        message = f"bundle {name!r} {'fits several' if found else 'is not one of those there are'}: {names}"
+        raise NotFound(message, {"bundle": name, "known": found or self._order})
+
     def find(self, kind: str, target: str) -> tuple[str, Plan]:
-        """Return the newest bundle that has a definition, and its plan.
+        """Return the newest bundle that has a definition and takes new runs, and its plan.
 
         Raises:
             NotFound: No bundle has it; the message lists what there is.
+            RequestError: Those that have it are drained.
         """
+        drained: list[str] = []
         for bundle_id in self._order:
             plan = self._table(bundle_id, kind).get(target)
-            if plan is not None:
+            if plan is not None and not self.is_drained(bundle_id):
                 return bundle_id, plan
+            drained += [bundle_id] * (plan is not None)
+        if drained:
+            message = (
+                f"{kind} {target!r} takes no new runs: bundle {', '.join(drained)} is drained; connect with an app "
+                "that has it, or end the draining with `greenroom runs drain --undo`"
+            )
+            raise RequestError(message, {"kind": kind, "id": target, "drained": drained})
         known = sorted(self._table(self._order[0], kind)) if self._order else []
         message = f"there is no {kind} {target!r}; there are: {', '.join(known) or 'none'}"
         raise NotFound(message, {"kind": kind, "id": target, "known": known})

@@ -66,6 +66,7 @@ class WorkerDesk:
         self._is_ack_due = False
         self._is_kicked = False
         self._is_dead = False
+        self._is_taking = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._inbox: asyncio.Queue[Reports | None] = asyncio.Queue()
         self._reader: asyncio.Task[None] | None = None
@@ -74,6 +75,11 @@ class WorkerDesk:
     def load(self) -> int:
         """How many attempts it has."""
         return len(self.running)
+
+    @property
+    def is_quiet(self) -> bool:
+        """True when it has nothing to do, and all it reported has been taken."""
+        return not (self.running or self._items or self._is_taking or not self._inbox.empty())
 
     async def attach(self) -> tuple[Report, ...]:
         """Take the worker over; return the reports it still has for us and note what it runs.
@@ -186,7 +192,9 @@ class WorkerDesk:
         The news of the worker's death comes behind its last report: what it has reported is not lost.
         """
         while True:
+            self._is_taking = False
             replies = [await self._inbox.get()]
+            self._is_taking = True
             while not self._inbox.empty():
                 replies.append(self._inbox.get_nowait())
             known = [reply for reply in replies if reply is not None]

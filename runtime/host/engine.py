@@ -205,6 +205,8 @@ class Engine:
         entry.stream.publish(move.events)
         if not run.root.busy:
             self.book.release(run.run_id)
+        elif not move.is_final:
+            entry.stream.is_ended = False  # it may have gone back to an earlier step
         if run.status.is_final or not run.root.busy:  # a result does not wait for the run's callback
             entry.stream.rest()
 

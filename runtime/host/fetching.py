@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from greenroom.runtime.contracts.entries import Entry, Fetched
+from greenroom.runtime.contracts.entries import Entry, Fetched, RunStarted
 from greenroom.runtime.contracts.errors import GreenroomError, RunNotFound, StorageCorrupt, StorageError
 from greenroom.runtime.contracts.storage import Storage
-from greenroom.runtime.contracts.values import Json
+from greenroom.runtime.contracts.values import Json, blobs_in
 
 log = logging.getLogger("greenroom.fetching")
 
@@ -74,4 +74,8 @@ async def read_values(storage: Storage, groups: list[list[Entry]]) -> dict[str, 
     wanted = {
         entry.sha256 for group in groups for entry in group if isinstance(entry, Fetched) and entry.problem is None
     }
+    for group in groups:
+        first = group[0]
+        if isinstance(first, RunStarted) and first.fork is not None:
+            wanted.update(blob.sha256 for item in first.fork.taken for blob in blobs_in(item.reference))
     return {sha256: await read_value(storage, sha256) for sha256 in wanted}

@@ -15,23 +15,39 @@ from greenroom.runtime.contracts.errors import ConfigError, Fenced, GreenroomErr
 from greenroom.runtime.contracts.ports import Clock, Ids, Spawner
 from greenroom.runtime.contracts.records import Table
 from greenroom.runtime.contracts.requests import Request
+from greenroom.runtime.contracts.schedule_requests import (
+    ChangeSchedule,
+    CreateSchedule,
+    DeleteSchedule,
+    GetSchedule,
+    ListSchedules,
+    PauseSchedule,
+    ResumeSchedule,
+    RunSchedule,
+    ScheduleHistory,
+)
 from greenroom.runtime.contracts.storage import Storage
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.state import Check
 from greenroom.runtime.host.catalog import Catalog
+from greenroom.runtime.host.declared import DeclaredSchedules
 from greenroom.runtime.host.deletion import RunDeletion
 from greenroom.runtime.host.engine import Engine
+from greenroom.runtime.host.forking import Forking
 from greenroom.runtime.host.ledger import Ledger
 from greenroom.runtime.host.own_tasks import OwnTasks
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.reading import Reading
 from greenroom.runtime.host.recovery import recover
 from greenroom.runtime.host.retention import Retention
+from greenroom.runtime.host.schedule_desk import ScheduleDesk
+from greenroom.runtime.host.schedules import Schedules
 from greenroom.runtime.host.secret_keys import SecretKeys
 from greenroom.runtime.host.starting import Starter
 from greenroom.runtime.host.steering import Steering
 from greenroom.runtime.host.threads import Threads
 from greenroom.runtime.host.upkeep import Upkeep
+from greenroom.runtime.host.versions import Versions
 
 OPEN_WAIT_S = 30.0
 """How long a request waits for a runtime that is coming up."""
@@ -152,12 +168,18 @@ class Host:
             await pools.close(stop_workers=False)
             await storage.close()
             raise
-        engine.wheel.start()
         starter = Starter(engine, catalog)
+        schedules = Schedules(engine, starter)
+        catalog.beside = DeclaredSchedules(engine, schedules).changes
+        engine.wheel.start()
         self._engine = engine
         self._catalog = catalog
         self._starter = starter
+        self._schedule_desk = ScheduleDesk(engine, schedules, starter)
         self._steering = Steering(engine, catalog, starter)
+        self._forking = Forking(engine, catalog)
+        self._versions = Versions(engine, catalog)
+        self._versions.start()
         self._reading = Reading(engine)
         self._ledger = Ledger(engine)
         self._threads = Threads(engine)
@@ -173,6 +195,7 @@ class Host:
 
     async def _shut(self, engine: Engine, *, stop_workers: bool) -> None:
         await self._retention.stop()
+        await self._versions.stop()
         await self._own.stop()
         await engine.wheel.stop()
         await engine.fetching.stop()
@@ -236,6 +259,14 @@ class Host:
                 return await self._steering.cancel(request)
             case requests.Advance():
                 return await self._steering.advance(request)
+            case requests.ForkRun():
+                return await self._forking.fork(request)
+            case requests.Rerun():
+                return await self._forking.rerun(request)
+            case requests.Drain():
+                return await self._versions.drain(request)
+            case requests.Migrate():
+                return await self._own.run(self._versions.migrate(request))
             case requests.Register():
                 return await self._catalog.register(request)
             case requests.Describe():
@@ -254,6 +285,18 @@ class Host:
                 return await self._threads.put(request)
             case requests.Delete():
                 return await self._own.run(self._delete(request))
+            case (
+                CreateSchedule()
+                | ChangeSchedule()
+                | GetSchedule()
+                | ListSchedules()
+                | PauseSchedule()
+                | ResumeSchedule()
+                | RunSchedule()
+                | DeleteSchedule()
+                | ScheduleHistory()
+            ):
+                return await self._schedule_desk.answer(request)
             case requests.Compact():
                 return await self._own.run(self._upkeep.compact())
             case requests.Purge():
@@ -299,6 +342,7 @@ class Host:
             "stale_results": engine.stale_results,
             "workers": engine.pools.describe(),
             "problems": dict(engine.pools.problems),
+            "stopped_workers": list(self._versions.stopped),
             "storage": {
                 "url": health.url,
                 "epoch": health.epoch,

@@ -24,7 +24,7 @@ def finished_messages(run: RunState, at: float, last: int) -> list[Record]:
             workspace=started.workspace,
             thread_id=started.thread_id,
             position=last + number,
-            message_id=f"{run.run_id}:{number}",
+            message_id=f"{run.run_id}:{number}" if not run.rewinds else f"{run.run_id}:{run.rewinds}.{number}",
             role=str(message.get("role", "user")),
             at=at,
             content=message.get("content"),

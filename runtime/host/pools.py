@@ -19,6 +19,9 @@ RESPAWN_S = 1.0
 
 MAX_RESPAWN_S = 30.0
 
+MISSING_S = 30.0
+"""Wait before a bundle whose code could not be loaded is tried again, while something waits for it."""
+
 log = logging.getLogger("greenroom.pools")
 
 OnReports = Callable[[tuple[Report, ...]], Awaitable[None]]
@@ -53,6 +56,7 @@ class Pools:
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_reports: OnReports | None = None
         self._on_lost: OnLost | None = None
+        self._missing: set[tuple[str, str]] = set()
         self.problems: dict[str, str] = {}
 
     async def open(self, epoch: int, on_reports: OnReports, on_lost: OnLost) -> dict[tuple[str, str], int]:
@@ -80,6 +84,7 @@ class Pools:
         """Note where a bundle's code comes from; start what waited for it."""
         self._sources[bundle] = source
         self.problems.pop(bundle, None)
+        self._missing = {place for place in self._missing if place[0] != bundle}
         for place in list(self._waiting):
             if place[0] == bundle:
                 self._ensure(place)
@@ -124,6 +129,27 @@ class Pools:
         """Forget who executed an attempt that has ended."""
         self._holders.pop((run_id, path), None)
 
+    def holds(self, run_id: str, path: str) -> bool:
+        """Tell whether a worker was given the newest attempt at a path."""
+        return (run_id, path) in self._holders
+
+    def bundles(self) -> list[str]:
+        """Return the bundles that have workers."""
+        return sorted({bundle for (bundle, _), desks in self._desks.items() if desks})
+
+    async def retire(self, bundle: str) -> list[str]:
+        """Stop a bundle's workers if they have nothing to do, and return their names; new work makes new ones."""
+        places = [place for place in self._desks if place[0] == bundle]
+        desks = [desk for place in places for desk in self._desks[place]]
+        is_wanted = any(self._waiting.get(place) or self._starting.get(place) for place in places)
+        if is_wanted or not all(desk.is_quiet for desk in desks):
+            return []
+        for place in places:
+            del self._desks[place]
+        await asyncio.gather(*(desk.close() for desk in desks))
+        await asyncio.gather(*(desk.link.stop() for desk in desks), return_exceptions=True)
+        return [desk.link.name for desk in desks]
+
     def describe(self) -> list[dict[str, Json]]:
         """Return every worker with its load, for people."""
         return [
@@ -144,6 +170,8 @@ class Pools:
         self._desks.clear()
 
     def _ensure(self, place: tuple[str, str]) -> None:
+        if place in self._missing:
+            return  # somebody tries again already
         pool = place[1]
         size = self._sizes.get(pool, self._sizes.get("default", 1))
         missing = size - len(self._desks.get(place, ())) - self._starting.get(place, 0)
@@ -172,7 +200,16 @@ class Pools:
                 except BundleUnavailable as error:
                     self.problems[bundle] = str(error)
                     log.warning("bundle %s cannot be loaded: %s", bundle, error)
-                    return
+                    if place in self._missing:
+                        return  # another one tries again
+                    self._missing.add(place)
+                    await self._clock.sleep_until(self._clock.now() + MISSING_S)
+                    if place not in self._missing:
+                        return  # somebody said where the code is
+                    self._missing.discard(place)
+                    if not self._waiting.get(place):
+                        return
+                    continue
                 except WorkerLost as error:
                     log.warning("a worker for %s died while starting: %s", place, error)
                     await self._clock.sleep_until(self._clock.now() + wait_s)

@@ -29,7 +29,7 @@ class Reading:
         entry, prefix = await self._engine.book.resolve(request.run_id, request.workspace)
         await _settled(entry)
         view = run_view(entry.state, prefix)
-        problem = self._engine.pools.problems.get(entry.state.started.bundle)
+        problem = self._engine.pools.problems.get(entry.state.bundle.id)
         if problem is not None and not entry.state.status.is_final:
             view["problem"] = problem  # it waits for its code: say so
         return view
@@ -168,6 +168,7 @@ def _head_view(head: RunHead) -> dict[str, Json]:
         "parent_id": head.parent_id,
         "trace_id": head.trace_id,
         "bundle": head.bundle,
+        "forked_from": head.forked_from,
         "error": {"type": head.error_type, "message": head.error} if head.error_type else None,
         "cost_micros": head.cost_micros,
         "total_tokens": head.input_tokens + head.output_tokens,

@@ -45,7 +45,7 @@ class Steering:
         """
         entry, prefix = await self._engine.book.resolve(request.run_id, request.workspace)
         run = entry.state
-        if request.key is not None and any(request.key in node.resume_keys for node in run.nodes.values()):
+        if request.key is not None and _is_spent(run, request.key):
             return await self._acknowledge(entry)
         nodes = self._suspended(run, request, prefix)
         with entry.held():
@@ -92,7 +92,7 @@ class Steering:
             return data
         checked = self._catalog.checked(f"resume data for step {node.path!r}", step.resume_schema, data)
         if step.checks_resume:
-            bundle = run.started.bundle
+            bundle = run.bundle.id
             checked = await self._starter.check_on_worker(
                 bundle, step.code, checked, f"resume data for step {node.path!r}"
             )
@@ -176,9 +176,7 @@ class Steering:
             if node.signal == request.name:
                 payload = self._catalog.checked(what, node.schema, payload)
                 if node.checks_payload is not None:
-                    payload = await self._starter.check_on_worker(
-                        run.started.bundle, node.checks_payload, payload, what
-                    )
+                    payload = await self._starter.check_on_worker(run.bundle.id, node.checks_payload, payload, what)
         return payload
 
     async def cancel(self, request: Cancel) -> dict[str, Json]:
@@ -211,6 +209,10 @@ class Steering:
             raise RunStillRunning(message, {"status": run.status.value})
         await self._engine.record(entry, Advanced(at=self._engine.clock.now()))
         return {"run_id": request.run_id, "status": run.status.value}
+
+
+def _is_spent(run: RunState, key: str) -> bool:
+    return key in run.spent_keys or any(key in node.resume_keys for node in run.nodes.values())
 
 
 def _claimed(run: RunState, node: NodeState) -> AlreadyClaimed:
