@@ -44,10 +44,8 @@ def compose(config_json: str) -> "Host":
 
     config = Config.model_validate_json(config_json)
     url = storage_url(config)
-    retention_s = config.retention.seconds()
-    rows_s: dict[Table, float] = {table: age_s for table, age_s in retention_s.items() if table != Table.RUNS}
     return Host(
-        open_storage=lambda: open_storage(url, retention_s=rows_s),
+        open_storage=lambda: open_storage(url, retention_s=rows_kept_s(config)),
         spawner=RaySpawner(BlobSource(factory="greenroom.storage.blobs:open_blobs", url=url)),
         clock=SystemClock(),
         ids=RandomIds(),
@@ -56,8 +54,13 @@ def compose(config_json: str) -> "Host":
         models={name: provider.model_dump(exclude_none=True) for name, provider in config.models.items()},
         max_threads=config.runtime.max_threads,
         secret_keys=frozenset(config.runtime.secret_keys),
-        retention_s=retention_s,
+        retention_s=config.retention.seconds(),
     )
+
+
+def rows_kept_s(config: Config) -> dict[Table, float]:
+    """Return the seconds for which the store keeps rows. Runs are not among them: the runtime deletes them as a whole."""
+    return {table: age_s for table, age_s in config.retention.seconds().items() if table != Table.RUNS}
 
 
 def storage_url(config: Config) -> str:

@@ -1,17 +1,26 @@
 """`greenroom storage` as an operator uses it: on a store at rest, beside a runtime, on what is damaged or not there."""
 
+import contextlib
 import json
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from greenroom.app import RunningRuntime, write_run_file
+from greenroom.settings import load_config
 from greenroom.storage.parquet.lock import StoreLock
-from greenroom.sync import EventLoopThread
+from greenroom.storage.parquet.options import StoreOptions
+from greenroom.storage.parquet.store import ParquetStorage
+from greenroom.sync import BlockingRuntime, EventLoopThread
 from tests.cli.conftest import RunningStage, Shell
+from tests.host.harness import Harness
 from tests.reading.stores import write
+from tests.serve.cast import make_app
 
 
 @pytest.fixture
@@ -22,6 +31,26 @@ def store(project: Path) -> Path:
     loop.run(write(root))
     loop.close()
     return root
+
+
+@pytest.fixture
+def at_work(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlockingRuntime]:
+    """A runtime that is up for the project and writes its store; commands reach it where they would join Ray."""
+    loop, root = EventLoopThread(), project / ".greenroom"
+
+    async def open_runtime() -> Harness:
+        store = await ParquetStorage.open(root, StoreOptions(flush_age_s=3600.0, reserve_bytes=0))
+        return await Harness(make_app(), storage=store).__aenter__()
+
+    harness = loop.run(open_runtime())
+    handle = BlockingRuntime(harness.client, loop)
+    here = RunningRuntime(address="127.0.0.1:1", http="", pid=os.getpid(), storage=f"file://{root}")
+    write_run_file(load_config(), here)
+    monkeypatch.setattr("greenroom.sync.connect", lambda **_options: contextlib.nullcontext(handle))
+    yield handle
+    loop.run(harness.__aexit__(None, None, None))
+    loop.run(harness.storage.close())
+    loop.close()
 
 
 def _part(root: Path) -> Path:
@@ -121,6 +150,16 @@ def test_compact_leaves_one_sorted_run_of_each_table(store: Path, shell: Shell) 
     assert "→" in shell("storage", "compact").stdout
 
 
+def test_compact_keeps_rows_as_long_as_the_project_says(store: Path, project: Path, shell: Shell) -> None:
+    """The retention of the configuration holds for a store at rest too; a store named by hand is left its own."""
+    (project / "greenroom.toml").write_text("[retention]\nspans = 30\n")
+    query = ("storage", "sql", "select count(*) as n from spans", "--json")
+    assert shell("storage", "compact", "--storage", ".greenroom").exit_code == 0
+    assert json.loads(shell(*query).stdout) == [{"n": 1}]
+    assert shell("storage", "compact").exit_code == 0
+    assert json.loads(shell(*query).stdout) == [{"n": 0}]
+
+
 def test_purge_gives_a_receipt(store: Path, shell: Shell) -> None:
     """It names what was removed, and the rows that were deleted stand in no part any more."""
     told = json.loads(shell("storage", "purge", "--json").stdout)
@@ -172,6 +211,24 @@ def test_a_store_that_another_process_has_is_left_alone(store: Path, shell: Shel
     assert "already open by process" in result.stderr
     assert shell("storage", "verify").exit_code == 0
     lock.release()
+
+
+def test_a_store_that_is_written_is_read_and_kept_too(at_work: BlockingRuntime, shell: Shell) -> None:
+    """What was acknowledged is flushed before it is read; the runtime itself merges, and its store is whole."""
+    at_work.workflow("sum").run(1)
+    query = ("storage", "sql", "select status from runs", "--json")
+    assert json.loads(shell(*query).stdout) == [{"status": "success"}]
+    at_work.workflow("sum").run(1)
+    assert json.loads(shell("storage", "export", "runs", "runs.parquet", "--json").stdout)["rows"] == 2
+    assert json.loads(shell("storage", "compact", "--json").stdout)["rows_after"] > 2
+    assert json.loads(shell("storage", "purge", "--json").stdout)["deletions"] == 0
+    assert shell("storage", "verify").exit_code == 0
+    told = json.loads(shell("storage", "stats", "--json").stdout)
+    assert told["is_writable"]
+    assert told["tables"]["runs"]["rows"] == 2
+    assert "at work" in shell("storage", "stats").stdout
+    at_work.workflow("sum").run(1)
+    assert json.loads(shell(*query, "--storage", ".greenroom").stdout) == [{"status": "success"}] * 3
 
 
 @pytest.mark.parametrize("command", ["compact", "purge"])

@@ -117,7 +117,7 @@ def stats(*, storage: StorageOption = None, address: AddressOption = None, as_js
     if target.running is not None or address is not None:
         with connect(address) as runtime:
             health = runtime.status().get("storage") or {}
-        target = StoreTarget(str(health.get("url", target.url)), target.running)
+        target = target._replace(url=str(health.get("url", target.url)))
     files = {} if target.url == "memory://" else _files(target)
     if as_json:
         write_json({**files, **health})

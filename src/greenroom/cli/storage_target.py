@@ -10,6 +10,7 @@ from greenroom.cli.failures import UsageError
 
 if TYPE_CHECKING:
     from greenroom.app import RunningRuntime
+    from greenroom.runtime.contracts.records import Table
     from greenroom.runtime.contracts.storage import Storage
 
 T = TypeVar("T")
@@ -25,10 +26,12 @@ class StoreTarget(NamedTuple):
 
     Attributes:
         running: The runtime that is up on it here, if one is.
+        retention_s: How long its rows are kept, as this project's configuration says; another's store is left its own.
     """
 
     url: str
     running: "RunningRuntime | None"
+    retention_s: "dict[Table, float]" = {}  # noqa: RUF012 - a field's default, which nobody changes
 
     @property
     def place(self) -> str:
@@ -42,14 +45,14 @@ def choose_store(given: str | None) -> StoreTarget:
     Raises:
         ConfigError: No store is known for the URL.
     """
-    from greenroom.app import find_running, storage_url
+    from greenroom.app import find_running, rows_kept_s, storage_url
     from greenroom.settings import load_config
 
     config = load_config({"storage": given})
     url, running = storage_url(config), find_running(config)
     if running is not None and (given is None or _same(running.storage, url)):
         return StoreTarget(running.storage, running)
-    return StoreTarget(url, None)
+    return StoreTarget(url, None, rows_kept_s(config) if given is None else {})
 
 
 def refuse_memory(target: StoreTarget) -> None:
@@ -75,7 +78,7 @@ def open_and(target: StoreTarget, work: "Callable[[Storage], Awaitable[T]]") -> 
     StoreReader(target.url).stats()
 
     async def run() -> T:
-        storage = await open_storage(target.url)
+        storage = await open_storage(target.url, retention_s=target.retention_s)
         try:
             return await work(storage)
         finally:
