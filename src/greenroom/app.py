@@ -59,7 +59,7 @@ def compose(config_json: str) -> "Host":
 
 
 def rows_kept_s(config: Config) -> dict[Table, float]:
-    """Return the seconds for which the store keeps rows. Runs are not among them: the runtime deletes them as a whole."""
+    """Return how long the store keeps rows. Runs are not among them: the runtime deletes them as a whole."""
     return {table: age_s for table, age_s in config.retention.seconds().items() if table != Table.RUNS}
 
 
