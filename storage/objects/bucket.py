@@ -61,6 +61,10 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
             journal=None if journal is None else _folder(url, journal),
             lost_journal=values.get("lost_journal", ""),
         )
+        if bucket.prefix and {"", ".", ".."} & set(bucket.prefix.split("/")):
+            raise ConfigError(
+                f"storage is {url!r}, and {bucket.prefix} is no folder in a bucket; leave out //, . and .."
+            )
         if endpoint is not None and not endpoint.startswith(("https://", "http://")):
             raise ConfigError(f"storage is {url!r}, and endpoint={endpoint} is no URL; give https://host")
         if endpoint is not None and endpoint.startswith("http://") and not bucket.allow_http:

@@ -182,8 +182,11 @@ class S3Objects:
             self.delete(key)
         except FileNotFoundError:
             raise StorageError(f"there is no bucket {self._bucket.name}; make it, or give another in storage") from None
-        except OSError as error:
+        except PermissionError as error:
             raise storage_error(error, "cannot open the store", self.url) from error
+        except OSError as error:
+            message = f"cannot open the store: {self.url}: {error.strerror}; check endpoint, region and the AWS_* keys"
+            raise StorageError(message, {"url": self.url}) from error
         if not (is_ours and is_refused):
             raise StorageError(
                 f"{self.url} ignores If-None-Match: of two writers both would believe to have made an object, and "

@@ -45,6 +45,8 @@ def test_a_url_says_where_the_bucket_is() -> None:
     [
         ("s3://", "names no bucket"),
         ("s3:///prefix", "names no bucket"),
+        ("s3://b/p//q", "is no folder in a bucket"),
+        ("s3://b/p/../q", "is no folder in a bucket"),
         ("s3://b/p?jurnal=/j", "jurnal is no parameter of s3://; there are endpoint, region, allow_http, journal"),
         ("s3://b/p?region=a&region=b", "says region twice"),
         ("s3://b/p?region=", "region is empty"),

@@ -249,6 +249,16 @@ def test_a_bucket_that_is_not_there_is_told(bucket: Bucket) -> None:
         objects_of(missing).probe()
 
 
+def test_a_service_that_does_not_answer_is_told(proxy: Proxy, proxied: Bucket) -> None:
+    """And one that does not let this user in."""
+    proxy.inject(Fault.ANSWER_403, "PUT", "/probe/")
+    with pytest.raises(StorageError, match=r"is not writable .*give this user the right"):
+        objects_of(proxied).probe()
+    nobody = Bucket(name="bucket", endpoint="http://127.0.0.1:9", allow_http=True)
+    with pytest.raises(StorageError, match=r"s3://bucket: .*check endpoint, region and the AWS_\* keys"):
+        objects_of(nobody, IMPATIENT).probe()
+
+
 def test_without_the_client_the_extra_is_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Object storage is an extra, and the message says how to get it."""
     monkeypatch.delitem(sys.modules, "greenroom.storage.objects.s3")
