@@ -7,7 +7,7 @@ row. Times are kept to the microsecond, JSON fields as JSON makes them (a tuple 
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -85,13 +85,14 @@ class _Kind:
     """What there is to know about one type of record.
 
     Attributes:
-        times: Names of the fields that are times. `texts` likewise: that are JSON.
+        times: Names of the fields that are times. `integers` likewise; `texts` are those of JSON.
         proven: Types of the fields of records that came back from their bytes with these very types.
     """
 
     def __init__(self, kind: type[Record]) -> None:
         fields = fields_of(kind)
         self.times = tuple(field.name for field in fields if field.kind is FieldKind.TIME)
+        self.integers = tuple(field.name for field in fields if field.kind is FieldKind.INTEGER)
         self.texts = tuple(field.name for field in fields if field.kind is FieldKind.JSON and not field.is_tuple)
         self.proven: set[tuple[type, ...]] = set()
 
@@ -154,10 +155,10 @@ def _settled(record: Record, kind: _Kind, *, is_ours: bool) -> Record:
 
 def _check_integers(records: Sequence[Record]) -> None:
     for record in records:
-        for field in fields_of(type(record)):
-            value: Any = getattr(record, field.name)
-            if field.kind is FieldKind.INTEGER and value is not None and value > _MAX_INT64:
-                raise StorageError(f"a record cannot be stored: {field.name} is {value}; give a 64-bit integer")
+        for name in _KINDS[type(record)].integers:
+            value: int | None = getattr(record, name)
+            if value is not None and value > _MAX_INT64:
+                raise StorageError(f"a record cannot be stored: {name} is {value}; give a 64-bit integer")
 
 
 def _header_bytes(count: int) -> int:

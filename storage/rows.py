@@ -3,7 +3,6 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final
 
 import msgspec
 
@@ -11,9 +10,6 @@ from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import RECORD_TYPES, Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage.deletions import See
-
-_MIN_REPLACED: Final = 4096
-"""Most rows kept although their key has a newer one, in a small table."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -51,8 +47,8 @@ class Rows:
         self._groups: dict[_Place, _Group] = {}
         self._key_fields = 0  # how many fields a key has
         self._sorted: list[tuple[Key, Key, Row]] = []
-        self._unsorted: list[Row] = []
-        self._replaced = 0  # how many rows of the two lists have a newer one, at most
+        self._unsorted: list[Row] = []  # one of each key that was put since the last scan, not always its newest
+        self._sorted_seq = -1  # the largest number at the last scan
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
@@ -66,13 +62,10 @@ class Rows:
         if group is None:
             group = self._groups[place] = {}
             self._key_fields = len(key)
-        before = len(group)
+        before = group.get(key[-1])
         group[key[-1]] = row
-        self._unsorted.append(row)
-        if len(group) == before:
-            self._replaced += 1
-            if self._replaced > _MIN_REPLACED and self._replaced > len(self._unsorted) // 2:
-                self._forget_replaced()
+        if before is None or before.seq <= self._sorted_seq:
+            self._unsorted.append(row)
 
     def get(self, key: Key, see: See) -> Record | None:
         """Return the record with this key as `see` shows it, or None."""
@@ -130,25 +123,18 @@ class Rows:
         if self._unsorted:
             # A sorted run and a few newcomers: the sort is close to one pass. No two current rows share a position, so
             # rows themselves are never compared.
-            self._sorted = [item for item in self._sorted if self._is_current(item[2])]
-            self._sorted += [(*_position(row), row) for row in self._unsorted if self._is_current(row)]
+            put = [row for stale in self._unsorted if (row := self._find(stale.record.row_key))]
+            self._sorted = [item for item in self._sorted if self._find(item[2].record.row_key) is item[2]]
+            self._sorted += [(*_position(row), row) for row in put]
             self._sorted.sort()
+            self._sorted_seq = max(self._sorted_seq, *(row.seq for row in put))
             self._unsorted = []
-            self._replaced = 0
         found = self._sorted
         if query.reverse:
             stop = len(found) if query.after is None else bisect_left(found, query.after, key=lambda item: item[0])
             return (found[index][2] for index in range(stop - 1, -1, -1))
         start = 0 if query.after is None else bisect_right(found, query.after, key=lambda item: item[0])
         return (found[index][2] for index in range(start, len(found)))
-
-    def _is_current(self, row: Row) -> bool:
-        return self._find(row.record.row_key) is row
-
-    def _forget_replaced(self) -> None:
-        """Let go of rows whose key has a newer one: a table that is never scanned must not keep them."""
-        self._unsorted = [row for row in self._unsorted if self._is_current(row)]
-        self._replaced = 0
 
 
 def _place_of(key: Key) -> _Place:
