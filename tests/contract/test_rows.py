@@ -46,3 +46,12 @@ def test_rows_are_a_dict_that_scans_in_order(steps: list[Record | None], is_copi
                 wanted = [other for other in expected if other.row_key[:length] == prefix]
                 assert rows.select(Query(prefix=prefix), see) == wanted
                 assert {other.row_key for other in wanted} <= rows.keys(prefix)
+
+
+def test_a_row_replaced_between_two_scans_shows_its_newest() -> None:
+    """What one scan has sorted is sorted anew where a key was put again."""
+    rows = Rows()
+    for seq in range(1, 5):
+        rows.put(head("a", groups=seq), seq)
+        rows.put(head("b", at=0.5, groups=seq), seq + 4)
+        assert rows.select(Query(), see) == [head("b", at=0.5, groups=seq), head("a", groups=seq)]
