@@ -10,6 +10,7 @@ from greenroom import App, Workflow
 from greenroom.runtime.contracts.records import Record, RunHead, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.host import timers as limits
+from greenroom.runtime.host.timers import WINDOW_S
 from greenroom.storage.memory import MemoryStorage
 from tests.host.harness import START, Harness, calm
 
@@ -61,7 +62,8 @@ async def test_windows_follow_one_another_without_a_gap() -> None:
     """Sleeps of every length around the ends of windows end at their second."""
     flow = Workflow("w").sleep(lambda value: value).then(echo)
     async with Harness(App(workflows=[flow])) as harness:
-        lengths = [29, 30, 31, 59, 60, 60.5, 61.25, 89, 90, 91, 119, 120, 121, 300]
+        half = WINDOW_S / 2
+        lengths = [half * number + beside for number in range(1, 6) for beside in (-1, 0, 0.5, 1.25)]
         runs = [await asleep(harness, value=length) for length in lengths]
         now: float = 0
         for length, run in zip(lengths, runs, strict=True):
@@ -102,11 +104,11 @@ def _head(harness: Harness, number: int) -> RunHead:
 
 async def test_a_far_sleeper_that_is_canceled_does_not_wake() -> None:
     """Canceling needs no timer in memory, and the next windows find none in the store."""
-    async with Harness(sleeper(600)) as harness:
+    async with Harness(sleeper(10 * WINDOW_S)) as harness:
         run = await asleep(harness)
         assert await run.cancel()
-        for _ in range(20):
-            await harness.clock.advance(60)
+        for _ in range(25):
+            await harness.clock.advance(WINDOW_S / 2)
         assert timers(harness) == 0
         assert (await run.get()).status == "canceled"
 
@@ -125,14 +127,16 @@ async def test_a_time_that_is_moved_forward_past_the_window_is_kept() -> None:
 
 async def test_a_time_that_is_set_while_a_window_is_read_is_not_overridden() -> None:
     """What was read of the store is older than what a commit made known meanwhile."""
-    flow = Workflow("w").wait_for_signal("go", timeout_s=100).wait_for_signal("on", timeout_s=20, default="late")
+    flow = (
+        Workflow("w").wait_for_signal("go", timeout_s=WINDOW_S + 40).wait_for_signal("on", timeout_s=20, default="late")
+    )
     store = SlowScans()
     async with Harness(App(workflows=[flow]), storage=store) as harness:
         run = await asleep(harness)
         store.gate.clear()
-        await harness.clock.advance(70)  # the window to 130 is read: the run's first limit, 100, is on the page
+        await harness.clock.advance(WINDOW_S / 2 + 10)  # a window is read, with the run's first limit on its page
         await store.reached.wait()
-        await run.signal("go", 1)  # the second limit: 90
+        await run.signal("go", 1)  # the second limit is nearer
         store.gate.set()
         await calm()
         await harness.clock.advance(20)
