@@ -102,6 +102,7 @@ class RunBook:
 
     def add(self, state: RunState) -> RunEntry:
         """Take a run that has just been made."""
+        state.plans = self._bundles
         entry = RunEntry(state=state, stream=RunStream(self._incarnation))
         self._runs[state.run_id] = entry
         return entry

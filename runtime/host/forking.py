@@ -139,7 +139,6 @@ class Forking:
         fork = started.fork
         assert fork is not None  # noqa: S101 - it was just made
         entry = engine.book.add(start(started, engine.bundles[started.bundle], engine.check))
-        entry.state.plans = engine.bundles
         entry.state.stored = stored_inputs(run, fork.taken)
         entry.state.secrets.update(run.secrets | engine.secrets.secret(request.request_context))
         extra: list[Record] = []
