@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from greenroom import App, Workflow
+from greenroom import App, Workflow, step
 from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, VerifyReport
 from greenroom.storage.memory import MemoryStorage
 from tests.host.harness import Harness, calm
@@ -100,3 +100,18 @@ async def test_a_stored_value_is_purged_with_the_last_run_that_refers_to_it() ->
         receipt = await harness.client.purge()
         assert sha256 in str(receipt.files)
         assert receipt.deletions == 1
+
+
+async def test_a_fork_outlives_the_run_it_comes_from() -> None:
+    """What it took over is its own: deleting and purging its parent leaves the stored values that it refers to."""
+    flow = Workflow("w").then(make).then(step(id="last")(echo))
+    async with Harness(App(workflows=[flow])) as harness:
+        run = await harness.client.workflow("w").start(7)
+        before = (await run.result(timeout_s=5)).output
+        fork = await run.fork(from_step="last")
+        await fork.result(timeout_s=5)
+        await run.delete()
+        await harness.client.purge()
+        await harness.crash()
+        assert (await fork.get()).output == before
+        assert await harness.storage.get_blob(before["$blob"]["sha256"])
