@@ -14,6 +14,7 @@ from greenroom.cli.storage_target import StorageOption, StoreTarget, choose_stor
 from greenroom.cli.terminal import JsonFlag, brief, console, say, show_facts, write_json
 
 _CELL = 60
+_PIPE_WIDTH = 10_000  # what is piped on is cut nowhere but in a cell
 
 
 def sql(
@@ -47,12 +48,14 @@ def _show_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
         for _, text in rows:
             console().print(text, markup=False, soft_wrap=True)
         return
-    table = Table(box=None)
+    out, table = console(), Table(box=None)
+    if not out.is_terminal:
+        out.width = _PIPE_WIDTH
     for name in columns:
-        table.add_column(Text(name))
+        table.add_column(Text(name), overflow="fold")
     for row in rows:
         table.add_row(*(Text("null", "dim") if value is None else Text(_cell(value)) for value in row))
-    console().print(table)
+    out.print(table)
 
 
 def _cell(value: Any) -> str:
@@ -124,11 +127,12 @@ def stats(*, storage: StorageOption = None, address: AddressOption = None, as_js
         return
     if files:
         _show_tables(files)
-    facts: dict[str, Any] = {"store": target.place, **_facts_of_files(files)}
+    facts: dict[str, Any] = _facts_of_files(files)
     if health:
         facts["writer"] = "at work" if health.get("is_writable") else str(health.get("error") or "read-only")
-        facts |= {name: f"{value:,.10g}" for name, value in (health.get("figures") or {}).items()}
-    show_facts("store", facts)
+        figures = {name.replace("_", " "): f"{value:,.10g}" for name, value in (health.get("figures") or {}).items()}
+        facts |= {name: value for name, value in figures.items() if name not in facts}
+    show_facts("store", {"store": target.place, **facts})
 
 
 def _files(target: StoreTarget) -> dict[str, Any]:
