@@ -16,6 +16,8 @@ from greenroom.storage.rows import Row
 
 SEQ: Final = "seq"
 _SLICE_ROWS: Final = 512
+_STINT_S: Final = 0.0005
+_PAUSE_S: Final = 0.00005
 _MICROS: Final = 1_000_000
 
 # Large offsets, so that no merge of big values overflows; in the file they are the same as the small ones.
@@ -82,12 +84,28 @@ def _batches(table: Table, rows: Sequence[Row]) -> Iterator[pa.RecordBatch]:
     schema = schema_of(table)
     fields = fields_of(RECORD_TYPES[table])
     rest = iter(rows)
+    stint = _Stint()
     while piece := list(islice(rest, _SLICE_ROWS)):
         values = zip(*(msgspec.structs.astuple(row.record) for row in piece), strict=True)
         arrays = [pa.array([row.seq for row in piece], pa.int64())]
-        arrays += [_to_column(field, column) for field, column in zip(fields, values, strict=True)]
+        for field, column in zip(fields, values, strict=True):
+            arrays.append(_to_column(field, column))
+            stint.pause()
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-        time.sleep(0)  # gives the interpreter to whoever waits for it
+
+
+class _Stint:
+    """Work that holds the interpreter, broken off before the event loop has waited for it long."""
+
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + _STINT_S
+
+    def pause(self) -> None:
+        """Let others have the interpreter when it was held for long enough."""
+        if time.perf_counter() > self._until:
+            # Not sleep(0): who lets go for no time has it again before anybody else is awake.
+            time.sleep(_PAUSE_S)
+            self._until = time.perf_counter() + _STINT_S
 
 
 def _to_column(field: Field, values: Sequence[Any]) -> pa.Array:
