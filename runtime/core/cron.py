@@ -9,7 +9,7 @@ import difflib
 import math
 import zoneinfo
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from cronsim import CronSim, CronSimError
@@ -39,6 +39,10 @@ _FIELDS: Final = {
     "day-of-week": ("0-7 (0 and 7 are Sunday) or SUN-SAT", "'1-5' or 'MON-FRI'"),
 }
 """What each field may hold, and examples."""
+
+_SECOND: Final = timedelta(seconds=1)
+_FAR: Final = timedelta(days=1)
+"""Farther than any clock is set back."""
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -82,13 +86,58 @@ def next_fire(timing: Timing, after: float) -> float | None:
 
 
 def _cron_fires(timing: Timing, after: float) -> Iterator[float]:
-    begin = datetime.fromtimestamp(math.floor(after), _zone(timing.timezone))
+    zone, line = _zone(timing.timezone), _expanded(timing.cron or "")
+    begin = datetime.fromtimestamp(math.floor(after), UTC)
+    moments = _by_real_time(line, zone, begin) if _goes_by_real_time(line) else CronSim(line, begin.astimezone(zone))
     last = after
-    for moment in CronSim(_expanded(timing.cron or ""), begin):
+    for moment in moments:
         # Behind a change of the clock cronsim may give a time again, or one of the hour that is shown twice.
         if (at := moment.timestamp()) > last:
             yield at
             last = at
+
+
+def _goes_by_real_time(line: str) -> bool:
+    minute, hour = line.split()[:2]
+    return minute.startswith("*") or hour.startswith("*")
+
+
+def _by_real_time(line: str, zone: tzinfo, begin: datetime) -> Iterator[datetime]:
+    """Yield the moments at which the zone's clock fits the line, twice where it shows a time twice.
+
+    cronsim is asked stretch by stretch, without a zone: by itself it loses half an hour of a day on which the clock is
+    changed by half an hour (Lord Howe Island).
+    """
+    last = begin
+    local = begin.astimezone(zone).replace(tzinfo=None)
+    while True:
+        offset = _offset(zone, last)
+        for found in CronSim(line, local):
+            moment = found.replace(tzinfo=UTC) - offset
+            change = _change(zone, last, min(moment, last + _FAR)) or _change(zone, last, moment)
+            if change is not None:
+                last = change
+                local = (change + _offset(zone, change)).replace(tzinfo=None) - _SECOND
+                break
+            yield moment
+            last = moment
+        else:
+            return
+
+
+def _change(zone: tzinfo, low: datetime, high: datetime) -> datetime | None:
+    """Return the first second behind `low`, up to `high`, with another offset than `low`; None when `high` has its."""
+    offset = _offset(zone, low)
+    if _offset(zone, high) == offset:
+        return None
+    while high - low > _SECOND:
+        middle = low + timedelta(seconds=(high - low) // _SECOND // 2)
+        low, high = (middle, high) if _offset(zone, middle) == offset else (low, middle)
+    return high
+
+
+def _offset(zone: tzinfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
 
 
 def _interval_fires(timing: Timing, after: float) -> Iterator[float]:
