@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from greenroom.runtime.contracts.schedules import ScheduleRow, TriggerRow
 from greenroom.runtime.contracts.values import Json
 
 Key: TypeAlias = tuple[str | int | float, ...]
@@ -28,6 +29,8 @@ class Table(StrEnum):
     SPANS = "spans"
     BLOBS = "blobs"
     DELETIONS = "deletions"
+    SCHEDULES = "schedules"
+    TRIGGERS = "triggers"
 
 
 class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="runs"):
@@ -41,10 +44,10 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         is_open: False when nothing of it will ever move again, callbacks included.
         groups: Number of journal rows so far.
         events: Number of durable events so far.
+        forked_from: The run it took its first outcomes over from.
     """
 
     workspace: str
-        forked_from: The run it took its first outcomes over from.
     run_id: str
     kind: str
     target: str
@@ -69,10 +72,10 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     input_tokens: int = 0
     output_tokens: int = 0
     cost_micros: int = 0
+    forked_from: str | None = None
 
     @property
     def order(self) -> Key:
-    forked_from: str | None = None
         """Position in a scan."""
         return (self.created_at, self.run_id)
 
@@ -136,19 +139,19 @@ class BundleRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     Attributes:
         plan: The `BundlePlan` as msgpack.
         target: `module:attribute`, or None when the code was given by value.
+        is_drained: No run is started with it any more.
     """
 
     bundle: str
-        is_drained: No run is started with it any more.
     plan: bytes
     created_at: float
     target: str | None = None
     search_path: tuple[str, ...] = ()
     workspace: str = ""
+    is_drained: bool = False
 
     @property
     def order(self) -> Key:
-    is_drained: bool = False
         """Position in a scan."""
         return (self.created_at, self.bundle)
 
@@ -317,7 +320,18 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 Record: TypeAlias = (
-    RunHead | JournalRow | KeyRow | BundleRow | ThreadRow | MessageRow | LedgerRow | SpanRow | BlobRow | Deletion
+    RunHead
+    | JournalRow
+    | KeyRow
+    | BundleRow
+    | ThreadRow
+    | MessageRow
+    | LedgerRow
+    | SpanRow
+    | BlobRow
+    | Deletion
+    | ScheduleRow
+    | TriggerRow
 )
 
 RECORD_TYPES: dict[Table, type[Record]] = {
@@ -331,6 +345,8 @@ RECORD_TYPES: dict[Table, type[Record]] = {
     Table.SPANS: SpanRow,
     Table.BLOBS: BlobRow,
     Table.DELETIONS: Deletion,
+    Table.SCHEDULES: ScheduleRow,
+    Table.TRIGGERS: TriggerRow,
 }
 
 TABLE_OF: dict[type[Record], Table] = {kind: table for table, kind in RECORD_TYPES.items()}
