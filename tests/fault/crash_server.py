@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from tests.fault.failing_files import DyingFiles
+from tests.fault.numbered_files import DyingFiles
 from tests.fault.work import Say, go_on, work
 from tests.fault.writer import write
 

@@ -1,5 +1,6 @@
 """A clock that goes back, or was wrong."""
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -56,9 +57,8 @@ async def test_records_keep_numbers_and_order_while_the_clock_goes_back(
         seen.append((seq, health.epoch, health.figures["manifest"]))
         assert await storage.get(Table.RUNS, ("r",)) == head("r", groups=number)
         await storage.close()
-    assert all(
-        before < after for one, two in zip(seen, seen[1:], strict=False) for before, after in zip(one, two, strict=True)
-    )
+    for column in zip(*seen, strict=True):
+        assert all(before < after for before, after in itertools.pairwise(column))
     storage = await ParquetStorage.open(tmp_path, OPTIONS)
     found = await rows(storage, Table.JOURNAL)
     assert [row.group for row in found if isinstance(row, JournalRow)] == list(range(5))

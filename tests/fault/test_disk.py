@@ -148,14 +148,17 @@ async def test_a_store_that_may_not_be_written_is_told(tmp_path: Path, code: int
     await storage.close()
 
 
-async def test_a_disk_that_becomes_read_only_keeps_what_was_acknowledged(tmp_path: Path) -> None:
-    """As systems do after an error: appends are refused for good, reads go on."""
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EIO])
+async def test_a_disk_that_becomes_read_only_or_breaks_keeps_what_was_acknowledged(tmp_path: Path, code: int) -> None:
+    """Appends are refused, and stay refused when the disk says that all is well again; reads go on."""
     system = Refusing("open", "pwritev", "make_dir")
     storage = await ParquetStorage.open(tmp_path, OPTIONS, system)
     await storage.append([head("r1")])
-    system.code = errno.EROFS
-    with pytest.raises(StorageError, match="not writable"):
-        await storage.append([head("r2")])
+    for system.code in (code, code, 0):
+        with pytest.raises(
+            StorageError, match=r"cannot write the journal: .*(Read-only file system|Input/output error)"
+        ):
+            await storage.append([head("r2")])
     assert not storage.health().is_writable
     assert await rows(storage, Table.RUNS) == [head("r1")]
     await storage.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from greenroom.runtime.contracts.errors import StorageError
-from tests.fault.failing_files import FailingOnce, NumberedFiles
+from tests.fault.numbered_files import FailingOnce, NumberedFiles
 from tests.fault.work import check, work
 
 SYNCS = {"fdatasync", "fsync", "fsync_dir", "settle"}
@@ -37,11 +37,11 @@ async def test_after_a_passing_error_at_any_file_operation_the_store_goes_on(
     memory: Path, is_long: bool, code: int
 ) -> None:
     """A second try succeeds, on the same open store; only after a failed sync the store has to be opened anew."""
-    for files, said in await _fail_at_each(memory, code, 1 if is_long else 13, tries=3):
+    for files, said in await _fail_at_each(memory, code, 1 if is_long else 19, tries=3):
         assert "done" in said or files.failed in SYNCS, files.failed
 
 
 async def test_after_a_broken_file_operation_nothing_is_lost(memory: Path, is_long: bool) -> None:
     """An I/O error anywhere: what was acknowledged before and after it is there when the store is opened again."""
-    for files, _ in await _fail_at_each(memory, errno.EIO, 1 if is_long else 7, tries=2):
+    for files, _ in await _fail_at_each(memory, errno.EIO, 1 if is_long else 11, tries=2):
         assert files.failed

@@ -19,7 +19,7 @@ from greenroom.runtime.contracts.records import RunHead, Table
 from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import deleted, head
 from tests.contract.stores import rows
-from tests.fault.failing_files import NumberedFiles, StallingFiles
+from tests.fault.numbered_files import NumberedFiles, StallingFiles
 from tests.fault.other_host import OPTIONS, unlocked
 from tests.fault.work import append, check, whole_appends_of, work
 
@@ -101,7 +101,7 @@ async def test_a_writer_stopped_at_any_file_operation_changes_nothing_after_a_ta
     """Stopped before each of its operations, and let go once the new owner has flushed, swept and merged."""
     counted = NumberedFiles()
     await work(memory / "whole", counted, lambda _: None)
-    for at in range(30, counted.calls, 1 if is_long else 13):
+    for at in range(30, counted.calls, 1 if is_long else 23):
         root = memory / str(at)
         files = StallingFiles(at)
         said: list[str] = []

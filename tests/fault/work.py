@@ -16,7 +16,7 @@ from greenroom.storage.parquet.place import local_place
 from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal
 from tests.contract.stores import rows
-from tests.fault.failing_files import UnsyncedFiles
+from tests.fault.numbered_files import UnsyncedFiles
 
 T = TypeVar("T")
 
