@@ -19,6 +19,7 @@ RUN_FIELD: Final[dict[Table, str]] = {
     Table.SPANS: "run_id",
     Table.BLOBS: "run_id",
     Table.LEDGER: "run_id",
+    Table.TRIGGERS: "run_id",
 }
 """Which field names the run that a row belongs to."""
 

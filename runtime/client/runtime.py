@@ -12,6 +12,7 @@ from greenroom.runtime.client.bundles import BundlesHandle
 from greenroom.runtime.client.link import RuntimeLink
 from greenroom.runtime.client.results import Page, RunResult, RunSummary
 from greenroom.runtime.client.run import RunHandle
+from greenroom.runtime.client.schedules import SchedulesHandle
 from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.entries import TargetKind
 from greenroom.runtime.contracts.errors import RuntimeUnavailable, ToolFailed
@@ -58,6 +59,7 @@ class RuntimeClient:
         self.ledger = LedgerHandle(self)
         self.bundles = BundlesHandle(self)
         self.workspaces = WorkspacesHandle(self)
+        self.schedules = SchedulesHandle(self, dump)
         self._dump = dump
         self._load = load
         self._output_type = output_type or (lambda _kind, _id: None)

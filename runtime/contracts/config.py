@@ -99,16 +99,19 @@ class RetentionSection(_Section):
         spans: What runs and their steps took.
         messages: Of conversations.
         ledger: Entries of the ledger. A balance is the sum of those that are kept.
+        triggers: What schedules did.
     """
 
     runs: float | None = Field(default=None, gt=0)
     spans: float | None = Field(default=None, gt=0)
     messages: float | None = Field(default=None, gt=0)
     ledger: float | None = Field(default=None, gt=0)
+    triggers: float | None = Field(default=None, gt=0)
 
     def seconds(self) -> dict[Table, float]:
         """Return the seconds for each table that is not kept for ever."""
-        days = {table: getattr(self, table.value) for table in (Table.RUNS, Table.SPANS, Table.MESSAGES, Table.LEDGER)}
+        tables = (Table.RUNS, Table.SPANS, Table.MESSAGES, Table.LEDGER, Table.TRIGGERS)
+        days = {table: getattr(self, table.value) for table in tables}
         return {table: age * DAY_S for table, age in days.items() if age is not None}
 
 

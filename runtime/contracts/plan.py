@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from greenroom.runtime.contracts.schedules import SchedulePlan
 from greenroom.runtime.contracts.values import Json
 
 Schema: TypeAlias = dict[str, Any]
@@ -204,6 +205,7 @@ class WorkflowPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         checks_input: Code that validates the input with the model's own validators, on a worker.
         on_finish: Code called once after a success.
         on_error: Code called once after a failure.
+        schedules: When it is started by itself.
     """
 
     id: str
@@ -219,7 +221,7 @@ class WorkflowPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     checks_input: str | None = None
     on_finish: str | None = None
     on_error: str | None = None
-    schedule: Json = None
+    schedules: tuple[SchedulePlan, ...] = ()
 
 
 class ToolPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,9 +11,9 @@ from greenroom.runtime.definitions.graph import Graph
 from greenroom.runtime.definitions.naming import name_of
 from greenroom.runtime.definitions.options import read_options
 from greenroom.runtime.definitions.registry import AnyTool, Callee, Registry
+from greenroom.runtime.definitions.schedule import plan_schedules
 from greenroom.runtime.definitions.schema import input_schema, output_schema
 from greenroom.runtime.definitions.tool import Tool
-from greenroom.runtime.definitions.values import dump
 from greenroom.runtime.definitions.workflow import Workflow
 
 MAX_CALL_NAME: Final = 64
@@ -170,7 +170,7 @@ def plan_workflow(workflow: Workflow, book: CodeBook) -> WorkflowPlan:
             checks_input=book.add_check(f"{workflow.id}.input", workflow.input, title),
             on_finish=_callback(workflow, "on_finish", book),
             on_error=_callback(workflow, "on_error", book),
-            schedule=dump(workflow.schedule),
+            schedules=plan_schedules(workflow.schedule, workflow.input if workflow.validate else None),
         )
     except DefinitionError as error:
         if error.message.startswith(title):

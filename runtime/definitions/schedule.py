@@ -91,7 +91,7 @@ def plan_schedules(given: Any, input_type: Any) -> tuple[SchedulePlan, ...]:
 
     Args:
         given: What the workflow was given: None, a cron line, an interval, a schedule, or several of these.
-        input_type: The workflow's; the input of each is checked against it.
+        input_type: The workflow's, or None; the input of each is checked against it. Left out, it is `{}` for models.
 
     Raises:
         DefinitionError: One of them cannot fire, or cannot be started with its input.
@@ -135,17 +135,19 @@ def _plan(schedule: Schedule, input_type: Any, number: int) -> SchedulePlan:
 
 def _checked_input(schedule: Schedule, input_type: Any) -> Json:
     """Return the input as JSON; what validates it besides its schema runs here, where the code is."""
-    value = dump(schedule.input)
+    schema = input_schema(input_type)
+    is_left_out = schedule.input is None and schema is not None and schema.get("type") == "object"
+    value: Json = {} if is_left_out else dump(schedule.input)
     issues: list[dict[str, str]]
     try:
-        value = json_schema.check(input_schema(input_type), value, f"input of {schedule!r}")
+        value = json_schema.check(schema, value, repr(schedule))
         if not isinstance(input_type, dict):
             load(input_type, value)
     except InvalidInput as error:
         issues, message = error.facts.get("issues", []), error.message
     except pydantic.ValidationError as error:
         issues = validation_issues(error, value)
-        message = f"Invalid input of {schedule!r}: " + "; ".join(f"{one['field']}: {one['message']}" for one in issues)
+        message = f"Invalid input for {schedule!r}: " + "; ".join(f"{one['field']}: {one['message']}" for one in issues)
     else:
         return value
     raise DefinitionError(f"{message}; every run of a schedule starts with its input=…", {"issues": issues}) from None

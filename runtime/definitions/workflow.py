@@ -39,7 +39,7 @@ class Workflow:
         description: Shown to people, and to agents that call it.
         retries: How often a failed attempt of a step is repeated, for steps that do not say.
         timeout_s: Limit of a run's time, parked time not counted.
-        schedule: A cron line, or several.
+        schedule: When it starts by itself: a cron line in UTC, a `Schedule`, `every(…)`, or a list of these.
         on_finish: Called once with the result after a success.
         on_error: Called once with the result after a failure.
         validate: False turns off the checks of the input and of every step.

@@ -6,7 +6,8 @@ they are durable is anything dispatched, answered or published. Runs on one even
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -24,8 +25,8 @@ from greenroom.runtime.contracts.errors import RunNotFound, RuntimeUnavailable, 
 from greenroom.runtime.contracts.events import Event
 from greenroom.runtime.contracts.plan import BundlePlan
 from greenroom.runtime.contracts.ports import Clock, Ids
-from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record, RunHead, Table
-from greenroom.runtime.contracts.storage import Query, Storage
+from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record
+from greenroom.runtime.contracts.storage import Storage
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import (
     Answer,
@@ -52,7 +53,8 @@ from greenroom.runtime.host.charges import charges_of
 from greenroom.runtime.host.fetching import Fetching
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.secret_keys import SecretKeys
-from greenroom.runtime.host.timers import TimerWheel
+from greenroom.runtime.host.timers import Key, TimerWheel
+from greenroom.runtime.host.wakes import SCHEDULE_PARTS, stored_times
 from greenroom.runtime.telemetry import trace_run
 
 log = logging.getLogger("greenroom.engine")
@@ -91,7 +93,7 @@ class Engine:
         self.check = check
         self.bundles: dict[str, BundlePlan] = {}
         self.book = RunBook(storage, self.bundles, check, incarnation)
-        self.wheel = TimerWheel(clock, self._fire, self._wakes)
+        self.wheel = TimerWheel(clock, self._fire, partial(stored_times, storage))
         self.fetching = Fetching(storage, self._fetched)
         self.balances = Balances(storage)
         self.stale_results = 0
@@ -100,6 +102,7 @@ class Engine:
         self.is_recovered = asyncio.Event()
         self.secrets = secrets
         self.checks: dict[tuple[str, str], asyncio.Future[Finished]] = {}
+        self.fire_schedule: Callable[[Key], Awaitable[None]]  # `Schedules` is made of an engine, and sets it
 
     def collect(self, batch: Batch, entry: RunEntry, fact: Fact, extra: Sequence[Record] = ()) -> None:
         """Decide what follows from a fact and add it to a batch. Must be followed by `commit` without another await.
@@ -202,11 +205,11 @@ class Engine:
         if move.is_final and not entry.stream.is_ended:
             entry.stream.is_ended = True
             trace_run(run)
+        elif not move.is_final:
+            entry.stream.is_ended = False  # it may have gone back to an earlier step
         entry.stream.publish(move.events)
         if not run.root.busy:
             self.book.release(run.run_id)
-        elif not move.is_final:
-            entry.stream.is_ended = False  # it may have gone back to an earlier step
         if run.status.is_final or not run.root.busy:  # a result does not wait for the run's callback
             entry.stream.rest()
 
@@ -355,17 +358,11 @@ class Engine:
         """Let a run's next timer fire; its head in the store has the time too."""
         self.wheel.set((run.run_id,), min(run.timers.values(), default=None), is_stored=True)
 
-    async def _wakes(self, low: float | None, high: float) -> AsyncIterator[list[tuple[tuple[str, ...], float]]]:
-        query = Query(where={"is_open": (True,)}, between={"wake_at": (low, high)})
-        async for page in self.storage.scan(Table.RUNS, query):
-            yield [
-                ((head.run_id,), head.wake_at)
-                for head in page
-                if isinstance(head, RunHead) and head.wake_at is not None
-            ]
-
     async def _fire(self, key: tuple[str, ...]) -> None:
         try:
+            if len(key) == SCHEDULE_PARTS:
+                await self.fire_schedule(key)
+                return
             entry = await self.book.load(key[0])
             if len(key) == 1:
                 await self._fire_run(entry)
@@ -374,9 +371,9 @@ class Engine:
         except RunNotFound:
             return  # it was deleted
         except StorageError:
-            log.warning("a timer of run %s could not be taken", key[0], exc_info=True)
+            log.warning("the timer of %s could not be taken", " ".join(key), exc_info=True)
         except Exception:  # a timer must never end the wheel
-            log.exception("a timer of run %s failed", key[0])
+            log.exception("the timer of %s failed", " ".join(key))
 
     async def _fire_run(self, entry: RunEntry) -> None:
         now = self.clock.now()

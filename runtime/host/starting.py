@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import hashlib
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from greenroom.runtime.contracts.entries import Failed, RunStarted, Succeeded
 from greenroom.runtime.contracts.errors import AlreadyClaimed, InvalidInput, RunNotFound, RuntimeUnavailable
@@ -23,6 +25,23 @@ from greenroom.runtime.host.named_locks import NamedLocks
 CHECK_TIMEOUT_S = 30.0
 
 
+class Overtaken(Exception):
+    """Something was deleted since the records that go with a start were read; read them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Records that become durable together with a start.
+
+    Attributes:
+        count: `Doomed.count` at the moment when what they are made of was read.
+        records: Returns them, given the id of the run.
+    """
+
+    count: int
+    records: Callable[[str], Sequence[Record]]
+
+
 class Starter:
     """Starts runs."""
 
@@ -31,30 +50,46 @@ class Starter:
         self._catalog = catalog
         self._locks = NamedLocks()
 
-    async def start(self, request: Start) -> dict[str, Json]:
+    async def start(self, request: Start, beside: Beside | None = None) -> dict[str, Json]:
         """Start a run, or return the one that this key or id already started.
+
+        Args:
+            request: Where a schedule starts a run, what a worker checks was checked when the schedule was made.
+            beside: What becomes durable with the start, if there is one.
 
         Raises:
             NotFound: There is no such definition.
             InvalidInput: The input or the state does not fit; nothing was recorded.
             AlreadyClaimed: The key or the id belongs to a run with another input.
         """
-        bundle, plan = self._catalog.find(request.kind, request.target)
-        value = self._input(plan, request)
-        if isinstance(plan, WorkflowPlan) and plan.checks_input is not None and plan.validate:
-            value = await self.check_on_worker(bundle, plan.checks_input, value, f"input for workflow {plan.id!r}")
-        state = request.state
-        if isinstance(plan, WorkflowPlan) and plan.state_schema is not None:
-            state = self._catalog.checked(f"state for workflow {plan.id!r}", plan.state_schema, state)
+        bundle, value, state = await self.checked(request, on_worker=beside is None)
         names = [f"key {request.workspace} {request.key}"] if request.key is not None else []
         if request.run_id is not None:
             names.append(f"run {request.run_id}")
         async with contextlib.AsyncExitStack() as held:
             for name in names:
                 await held.enter_async_context(self._locks.hold(name))
-            return await self._find_or_begin(request, bundle, value, state)
+            return await self._find_or_begin(request, bundle, value, state, beside)
 
-    async def _find_or_begin(self, request: Start, bundle: str, value: Json, state: dict[str, Json]) -> dict[str, Json]:
+    async def checked(self, request: Start, *, on_worker: bool = True) -> tuple[str, Json, dict[str, Json]]:
+        """Return the bundle that a start would take, and its input and state with defaults applied.
+
+        Raises:
+            NotFound: There is no such definition.
+            InvalidInput: The input or the state does not fit.
+        """
+        bundle, plan = self._catalog.find(request.kind, request.target)
+        value = self._input(plan, request)
+        if on_worker and isinstance(plan, WorkflowPlan) and plan.checks_input is not None and plan.validate:
+            value = await self.check_on_worker(bundle, plan.checks_input, value, f"input for workflow {plan.id!r}")
+        state = request.state
+        if isinstance(plan, WorkflowPlan) and plan.state_schema is not None:
+            state = self._catalog.checked(f"state for workflow {plan.id!r}", plan.state_schema, state)
+        return bundle, value, state
+
+    async def _find_or_begin(
+        self, request: Start, bundle: str, value: Json, state: dict[str, Json], beside: Beside | None
+    ) -> dict[str, Json]:
         """Return the run that was started before, or start it; again, when something was deleted meanwhile.
 
         What was read of a run, a key or a conversation before a deletion must not come into a run after it.
@@ -63,6 +98,8 @@ class Starter:
         is_named = request.key is not None or request.run_id is not None
         while True:
             count = await doomed.settled(workspace_name(request.workspace))
+            if beside is not None and beside.count != count:
+                raise Overtaken
             try:
                 found = await self._known(request, fingerprint(request, value)) if is_named else None
             except RunNotFound:
@@ -73,7 +110,7 @@ class Starter:
                 return found
             options = await self._thread(request, bundle) if request.thread_id is not None else {}
             if doomed.count == count:
-                return await self._begin(request, bundle, value, state, options)
+                return await self._begin(request, bundle, value, state, options, beside=beside)
 
     def _input(self, plan: Plan, request: Start) -> Json:
         match plan:
@@ -155,7 +192,14 @@ class Starter:
         return {"run_id": run_id, "trace_id": run.started.trace_id, "status": run.status.value, "is_new": False}
 
     async def _begin(
-        self, request: Start, bundle: str, value: Json, state: dict[str, Json], options: dict[str, Json]
+        self,
+        request: Start,
+        bundle: str,
+        value: Json,
+        state: dict[str, Json],
+        options: dict[str, Json],
+        *,
+        beside: Beside | None,
     ) -> dict[str, Json]:
         engine = self._engine
         now = engine.clock.now()
@@ -179,7 +223,7 @@ class Starter:
         )
         entry = engine.book.add(start(started, engine.bundles[bundle], engine.check))
         entry.state.secrets.update(engine.secrets.secret(request.request_context))
-        extra: list[Record] = []
+        extra: list[Record] = [*beside.records(started.run_id)] if beside is not None else []
         if request.key is not None:
             extra.append(
                 KeyRow(

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from greenroom.runtime.definitions.agent import Agent, Memory, Recall, WorkingMemory
     from greenroom.runtime.definitions.app import App
     from greenroom.runtime.definitions.context import StepContext, ToolContext
+    from greenroom.runtime.definitions.schedule import Schedule, every
     from greenroom.runtime.definitions.sources import constant, from_context, from_input, from_state, from_step
     from greenroom.runtime.definitions.step import Step, step
     from greenroom.runtime.definitions.tool import Tool, tool
@@ -82,6 +83,7 @@ _HOMES = {
     "RunNotSuspended": _ERRORS,
     "RunStillRunning": _ERRORS,
     "RuntimeUnavailable": _ERRORS,
+    "Schedule": f"{_DEFINITIONS}.schedule",
     "Step": f"{_DEFINITIONS}.step",
     "StepContext": f"{_DEFINITIONS}.context",
     "StepError": _ERRORS,
@@ -98,6 +100,7 @@ _HOMES = {
     "WorkingMemory": f"{_DEFINITIONS}.agent",
     "connect": "greenroom.app",
     "constant": f"{_DEFINITIONS}.sources",
+    "every": f"{_DEFINITIONS}.schedule",
     "from_context": f"{_DEFINITIONS}.sources",
     "from_input": f"{_DEFINITIONS}.sources",
     "from_state": f"{_DEFINITIONS}.sources",
@@ -134,6 +137,7 @@ __all__ = [
     "RunNotSuspended",
     "RunStillRunning",
     "RuntimeUnavailable",
+    "Schedule",
     "Step",
     "StepContext",
     "StepError",
@@ -151,6 +155,7 @@ __all__ = [
     "__version__",
     "connect",
     "constant",
+    "every",
     "from_context",
     "from_input",
     "from_state",

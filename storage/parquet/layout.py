@@ -29,10 +29,16 @@ _FILTERS: Final[dict[Table, dict[str, int]]] = {
     Table.LEDGER: {"entry_id": 1024, "run_id": 256},
     Table.SPANS: {"run_id": 128, "status": 16},
     Table.BLOBS: {"sha256": 1024},
+    Table.TRIGGERS: {"schedule_id": 128},
 }
 _FILTER_FPP: Final = 0.01
 
-AGED_BY: Final[dict[Table, str]] = {Table.MESSAGES: "at", Table.LEDGER: "at", Table.SPANS: "ended_at"}
+AGED_BY: Final[dict[Table, str]] = {
+    Table.MESSAGES: "at",
+    Table.LEDGER: "at",
+    Table.SPANS: "ended_at",
+    Table.TRIGGERS: "at",
+}
 """Which field a row's age is counted from. Runs age as a whole: the runtime deletes them."""
 
 

@@ -25,12 +25,12 @@ def guard(text: str) -> str:
 
 
 async def test_an_app_that_needs_what_is_not_carried_out_is_refused() -> None:
-    """A guard or a schedule is never left out silently: the refusal names each."""
+    """A guard is never left out silently: the refusal names each."""
     agent = Agent(id="careful", instructions="Be careful.", model="rehearsal/x", input_guards=[guard])
-    app = App(agents=[agent], workflows=[Workflow("nightly", schedule="0 3 * * *").then(add_one)])
+    app = App(agents=[agent], workflows=[Workflow("nightly").then(add_one)])
     harness = Harness(app)
     harness.host.start()
-    with pytest.raises(DefinitionError, match="agent 'careful': input_guards; workflow 'nightly': schedule"):
+    with pytest.raises(DefinitionError, match="agent 'careful': input_guards"):
         await harness.register(app)
     await harness.host.close()
 

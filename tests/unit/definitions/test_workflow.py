@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, field_validator
 
-from greenroom import Agent, App, StepContext, Workflow, constant, from_context, from_step, step, tool
+from greenroom import Agent, App, Schedule, StepContext, Workflow, constant, from_context, from_step, step, tool
 from greenroom.runtime.contracts.plan import (
     AgentNode,
     BranchNode,
@@ -23,6 +23,7 @@ from greenroom.runtime.contracts.plan import (
     WorkflowNode,
     WorkflowPlan,
 )
+from greenroom.runtime.contracts.schedules import SchedulePlan
 
 
 class Checked(BaseModel):
@@ -212,12 +213,13 @@ def test_options_of_a_workflow_reach_its_plan() -> None:
             description="D",
             retries=2,
             timeout_s=60,
-            schedule="0 9 * * *",
+            schedule=Schedule("0 9 * * *", input={"amount": 2}),
             on_finish=lambda result, ctx: (result, ctx),
             on_error=lambda result: result,
         ).then(a)
     )
-    assert (found.description, found.retries, found.timeout_s, found.schedule) == ("D", 2, 60, "0 9 * * *")
+    assert (found.description, found.retries, found.timeout_s) == ("D", 2, 60)
+    assert found.schedules == (SchedulePlan(cron="0 9 * * *", input={"amount": 2}),)
     assert (found.checks_input, found.on_finish, found.on_error) == ("w.input", "w.on_finish", "w.on_error")
     assert found.own_state
     assert found.state_schema is not None
