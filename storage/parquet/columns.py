@@ -69,15 +69,20 @@ def conform(table: Table, columns: pa.Table, names: Sequence[str] | None = None)
     if columns.column_names == wanted:
         return columns
     fields = {field.name: field for field in fields_of(RECORD_TYPES[table])}
-    defaults = {field.name: field.default for field in msgspec.structs.fields(RECORD_TYPES[table])}
+    defaults = {field.name: _default(field) for field in msgspec.structs.fields(RECORD_TYPES[table])}
     arrays: list[Any] = []
     for name in wanted:
         if name in columns.column_names:
             arrays.append(columns.column(name))
         else:
-            value = None if defaults[name] is msgspec.NODEFAULT else defaults[name]
-            arrays.append(_to_column(fields[name], [value] * columns.num_rows))
+            arrays.append(_to_column(fields[name], [defaults[name]] * columns.num_rows))
     return pa.table(arrays, schema=pa.schema([schema.field(name) for name in wanted]))
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return None if field.default is msgspec.NODEFAULT else field.default
 
 
 def _batches(table: Table, rows: Sequence[Row]) -> Iterator[pa.RecordBatch]:

@@ -12,6 +12,7 @@ from greenroom.storage.deletions import KEPT, THREAD_TABLES, owner_field
 from greenroom.storage.field import key_names
 from greenroom.storage.parquet.columns import SEQ, schema_of
 from greenroom.storage.parquet.manifest import PartInfo
+from greenroom.storage.reading.defaults import defaults_of
 from greenroom.storage.reading.moment import Moment
 
 _GONE: Final = "__deleted_at"
@@ -46,9 +47,10 @@ def _scan(moment: Moment, table: Table, parts: list[PartInfo]) -> pl.LazyFrame:
         files: list[IO[bytes]] = [
             stack.enter_context(Path(moment.objects.address(info.path)).open("rb")) for info in parts
         ]
-        return pl.scan_parquet(
+        frame = pl.scan_parquet(
             files, schema=_schema(table), missing_columns="insert", extra_columns="ignore", glob=False
         )
+    return frame.with_columns(pl.col(name).fill_null(value) for name, value in defaults_of(table).items())
 
 
 def _schema(table: Table) -> pl.Schema:

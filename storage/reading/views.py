@@ -5,6 +5,7 @@ DuckDB reads the files by itself and does not look at page checksums.
 
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from greenroom.storage.deletions import KEPT, THREAD_TABLES, owner_field
 from greenroom.storage.field import FieldKind, fields_of, key_names
 from greenroom.storage.parquet.columns import SEQ
 from greenroom.storage.parquet.manifest import PartInfo
+from greenroom.storage.reading.defaults import defaults_of
 from greenroom.storage.reading.moment import Moment
 
 Connection = Any
@@ -82,12 +84,28 @@ def _without_end(statement: str) -> str:
 def view_of(moment: Moment, table: Table) -> str:
     """Return the query behind a table's view: the newest row of each key, without what was deleted."""
     names = (SEQ, *(field.name for field in fields_of(RECORD_TYPES[table])))
-    columns = ", ".join(_quoted(name) for name in names)
+    defaults = defaults_of(table)
+    columns = ", ".join(_column(name, defaults.get(name)) for name in names)
     sources = [*_sources(moment, table), _nothing(table)]
     rows = " UNION ALL BY NAME ".join(f"({source})" for source in sources)
     conditions = " AND ".join(_hidden(moment, table))
     where = f" WHERE {conditions}" if conditions else ""
     return f"SELECT {columns} FROM ({rows}) AS part{where}"  # noqa: S608 - names of our own, quoted
+
+
+def _column(name: str, default: Any) -> str:
+    column = _quoted(name)
+    return column if default is None else f"coalesce({column}, {_literal(default)}) AS {column}"
+
+
+def _literal(value: str | float | datetime) -> str:
+    match value:
+        case datetime():
+            return _text(value.isoformat())
+        case str():
+            return _text(value)
+        case _:
+            return str(value)
 
 
 def _sources(moment: Moment, table: Table) -> list[str]:

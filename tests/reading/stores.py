@@ -3,8 +3,13 @@
 import hashlib
 from pathlib import Path
 
+import google_crc32c
+from msgspec.structs import replace
+
 from greenroom.runtime.contracts.records import BlobRow, Deletion, LedgerRow, Record, SpanRow, Table
+from greenroom.storage.objects import checked_json
 from greenroom.storage.objects.ops import OsFiles
+from greenroom.storage.parquet.manifest import Manifest, TableParts
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import head, journal, key, message, thread
@@ -83,3 +88,14 @@ async def write_journal(root: Path, appends: int) -> None:
     for number in range(appends):
         await storage.append([journal("r", number, body=b"%d" % number * 9)])
     await storage.close()
+
+
+def relist(root: Path, table: Table, data: bytes) -> None:
+    """Make the newest manifest describe the table's one part as it is now, but for what it says of its rows."""
+    path = max((root / "manifest").iterdir())
+    manifest = checked_json.decode(path.read_bytes(), Manifest, path)
+    (info,) = manifest.parts(table)
+    crc: int = google_crc32c.value(data)
+    changed = replace(info, bytes=len(data), crc32c=crc, tail_bytes=0, tail_crc32c=0)
+    tables = {**manifest.tables, table: TableParts(parts=(changed,))}
+    path.write_bytes(checked_json.encode(replace(manifest, tables=tables)))

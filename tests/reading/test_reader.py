@@ -9,7 +9,9 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 from polars.testing import assert_frame_equal
 
 from greenroom.runtime.contracts.errors import ConfigError, InvalidInput, StorageCorrupt, StorageError
@@ -18,8 +20,8 @@ from greenroom.storage.field import key_names
 from greenroom.storage.parquet.columns import to_rows
 from greenroom.storage.parquet.store import ParquetStorage
 from greenroom.storage.reader import StoreReader
-from tests.contract.records import head
-from tests.reading.stores import OPTIONS, write
+from tests.contract.records import head, thread
+from tests.reading.stores import OPTIONS, relist, write
 
 
 @pytest.fixture
@@ -186,6 +188,27 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="there are: runs, journal"):
         StoreReader(str(tmp_path)).export("xyzzy", tmp_path / "out.parquet")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_columns_that_an_older_part_lacks_have_their_defaults(tmp_path: Path) -> None:
+    """A store that was written before a field was added reads like a new one, every way."""
+    root = tmp_path / "store"
+    storage = await ParquetStorage.open(root, OPTIONS)
+    await storage.append([replace(head("r1"), is_open=False, error="none yet"), thread("t1")])
+    await storage.close()
+    lacking = {Table.RUNS: ["is_open", "input_tokens", "trace_id", "error"], Table.THREADS: ["metadata", "deleted"]}
+    for table, names in lacking.items():
+        part = next((root / "data" / table).rglob("*.parquet"))
+        pq.write_table(pq.read_table(part).drop_columns(names), part, write_page_checksum=True)
+        relist(root, table, part.read_bytes())
+    reader = StoreReader(str(root))
+    assert reader.sql("select is_open, input_tokens, trace_id, error from runs").fetchall() == [(True, 0, "", None)]
+    assert reader.sql("select metadata, deleted from threads").fetchall() == [("{}", False)]
+    for table in lacking:
+        in_sql, in_frame = reader.sql(f"from {table}").pl(), reader.scan(table).collect()
+        reader.export(table, tmp_path / "out.parquet", overwrite=True)
+        assert_frame_equal(in_sql, in_frame)
+        assert_frame_equal(in_sql, pl.read_parquet(tmp_path / "out.parquet"))
 
 
 @pytest.mark.parametrize(("library", "module"), [("DuckDB", "duckdb"), ("Polars", "polars")])

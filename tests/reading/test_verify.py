@@ -6,28 +6,24 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import google_crc32c
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from msgspec.structs import replace
 
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.records import Table
 from greenroom.runtime.contracts.storage import VerifyReport
 from greenroom.storage.journal import frame
 from greenroom.storage.journal.log import Log, SegmentName
-from greenroom.storage.objects import checked_json
 from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.parquet import manifest as manifests
-from greenroom.storage.parquet.manifest import Manifest, TableParts
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.part_check import check_part
 from greenroom.storage.parquet.place import local_place
 from greenroom.storage.parquet.store import ParquetStorage
 from greenroom.storage.parquet.verify import Progress, verify
 from tests.contract.records import head, journal
-from tests.reading.stores import DIGEST, OPTIONS, write, write_journal
+from tests.reading.stores import DIGEST, OPTIONS, relist, write, write_journal
 
 
 def check(root: Path, progress: Progress | None = None) -> VerifyReport:
@@ -197,7 +193,7 @@ async def test_rows_that_are_not_what_the_manifest_says_are_found(tmp_path: Path
     }
     for found, rows in expected.items():
         pq.write_table(rows, part, write_page_checksum=True)
-        _relist(root, Table.JOURNAL, part.read_bytes())
+        relist(root, Table.JOURNAL, part.read_bytes())
         assert found in [damage.found.removeprefix("row group 0: ") for damage in check(root).damages]
 
 
@@ -309,17 +305,6 @@ async def test_verify_changes_nothing(tmp_path: Path) -> None:
         before = tmp_path / "before" / path.relative_to(root)
         assert path.is_dir() or path.read_bytes() == before.read_bytes()
     assert len(list(root.rglob("*"))) == len(list((tmp_path / "before").rglob("*")))
-
-
-def _relist(root: Path, table: Table, data: bytes) -> None:
-    """Make the newest manifest describe the table's one part as it is now, but for what it says of its rows."""
-    path = max((root / "manifest").iterdir())
-    manifest = checked_json.decode(path.read_bytes(), Manifest, path)
-    (info,) = manifest.parts(table)
-    crc: int = google_crc32c.value(data)
-    changed = replace(info, bytes=len(data), crc32c=crc, tail_bytes=0, tail_crc32c=0)
-    tables = {**manifest.tables, table: TableParts(parts=(changed,))}
-    path.write_bytes(checked_json.encode(replace(manifest, tables=tables)))
 
 
 def _frames(data: bytes) -> list[int]:
