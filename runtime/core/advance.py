@@ -37,7 +37,9 @@ def advance(run: RunState, fact: Entry, at: float) -> list[Entry]:
     apply(run, fact)
     entries = [fact]
     agenda = run.agenda
-    while agenda:
+    while agenda or run.around:
+        if not agenda:
+            agenda.append(run.around.pop())
         for decided in decide(run, agenda.popleft(), at):
             decision = numbered(run, decided)
             apply(run, decision)
@@ -55,6 +57,7 @@ def replay(run: RunState, groups: Iterable[Sequence[Entry]]) -> RunState:
         for entry in group:
             apply(run, entry)
         run.agenda.clear()
+        run.around.clear()
         settle(run, group[-1].at if group else run.updated_at)
     return run
 

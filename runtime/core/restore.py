@@ -42,8 +42,7 @@ def restore(run: RunState, path: str, taken: tuple[Taken, ...], at: float, *, ha
     for node in opened:
         _open(run, node, path, at)
     run.credits = 1
-    run.agenda.extend(node for node in reversed(opened) if not node.is_parked and node is not run.root)
-    run.agenda.append(run.root)
+    run.around = [run.root, *(node for node in opened if not node.is_parked and node is not run.root)]
 
 
 def _holds(above: NodeState, path: str) -> bool:
@@ -105,6 +104,9 @@ def _close(run: RunState, node: NodeState, item: Taken, at: float) -> None:
         parent.done += 1
         if node.status in {StepStatus.FAILED, StepStatus.CANCELED} and parent.failed is None:
             parent.failed = node
+    asked = run.nodes.get(f"{node.path}?") if isinstance(parent.node, LoopNode) else None
+    if asked is not None:
+        asked.input = node.output  # the condition is part of the iteration, and was put back before it
     frame = parent.frame
     if frame is not None and frame.kind == "workflow" and frame.current is node and node.status is StepStatus.SUCCESS:
         frame.value = node.output

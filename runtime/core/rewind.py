@@ -82,7 +82,7 @@ def _begin_again(run: RunState, entry: Rewound) -> None:
     root.timeline = run.rewinds
     run.nodes = {"": root}
     run.frames = [root]
-    for kept_until_now in (run.agenda, run.timers, run.waiters, run.callers, run.needs, run.given, run.ready):
+    for kept_until_now in (run.agenda, run.around, run.timers, run.waiters, run.callers, run.needs, run.given, run.ready):
         kept_until_now.clear()
     run.status = RunStatus.PENDING
     run.error = run.finished_at = run.is_timed_out = None

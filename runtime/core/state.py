@@ -166,6 +166,7 @@ class RunState:
         started: The entry it began with.
         nodes: Every visited node by path; the root is "".
         agenda: Nodes that `decide` has to look at.
+        around: Nodes around the step a run begins from; each looks when all inside it has been dealt with.
         timers: When what is due: (path, kind) to epoch seconds.
         signals: Payloads that came before a waiter, by name, oldest first.
         waiters: Paths of the nodes that wait for a signal, by name, in order.
@@ -193,6 +194,7 @@ class RunState:
     root: NodeState
     nodes: dict[str, NodeState] = field(default_factory=dict)
     agenda: deque[NodeState] = field(default_factory=deque)
+    around: list[NodeState] = field(default_factory=list)
     status: RunStatus = RunStatus.PENDING
     timers: dict[tuple[str, str], float] = field(default_factory=dict)
     signals: dict[str, list[Json]] = field(default_factory=dict)
