@@ -52,6 +52,16 @@ class Filters:
             found = [group for group in found if _is_behind(zones[group], bound, is_reverse=self._query.reverse)]
         return found
 
+    def is_within(self, part: Part, group: int) -> bool:
+        """Return whether any row of the group lies between the bounds: one column, read before all the others."""
+        query = self._query
+        if not query.between:
+            return True
+        rows = part.read([group], list(query.between))
+        names = [name for name in query.between if name in rows.column_names]
+        masks = [mask for name in names for mask in self._bounds(rows.column(name), name)]
+        return bool(pc.any(reduce(pc.and_, masks)).as_py()) if masks else True
+
     def mask(self, rows: pa.Table) -> Any:
         """Return which rows pass, or None when all do."""
         query = self._query
@@ -64,11 +74,14 @@ class Filters:
         masks += [
             mask for name, values in self._where.items() if (mask := _is_in(rows.column(name), values)) is not None
         ]
-        for name, bounds in query.between.items():
-            masks += _between(rows.column(name), *_scaled(self._kinds[name], *bounds))
+        for name in query.between:
+            masks += self._bounds(rows.column(name), name)
         if query.after:
             masks.append(self._behind(rows, query.after))
         return reduce(pc.and_, masks) if masks else None
+
+    def _bounds(self, column: Any, name: str) -> list[Any]:
+        return _between(column, *_scaled(self._kinds[name], *self._query.between[name]))
 
     def _bound(self, value: Any) -> Any:
         if self._kinds[self._orders[0]] is FieldKind.TIME:  # doubles do not compare as timestamps do: a little more

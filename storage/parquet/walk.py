@@ -6,6 +6,7 @@ fifty reads a few groups, and memory holds the rows of groups that overlap.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -136,20 +137,25 @@ class Walk:
             end: Only rows up to this place.
         """
         part = self._parts[unit.number]
+        if not self._filters.is_within(part, unit.group):
+            return None
         rows = conform(self._table, part.read([unit.group], self._names), self._names)
-        start = part.first_row(unit.group)
-        rows = rows.append_column(_ROW, pa.array(range(start, start + rows.num_rows), pa.int64()))
-        rows = rows.append_column(_PART, pa.repeat(pa.scalar(unit.number, pa.int32()), rows.num_rows))
-        if (mask := self._filters.mask(rows)) is not None:
-            rows = rows.filter(mask)
+        masks = [mask for mask in (self._filters.mask(rows),) if mask is not None]
         if floor is not None:
-            rows = rows.filter(self._is_behind(rows, floor))
+            masks.append(self._is_behind(rows, floor))
         if end is not None:
-            rows = rows.filter(pc.invert(self._is_behind(rows, end)))
+            masks.append(pc.invert(self._is_behind(rows, end)))
         if (gone := hidden(self._table, rows, self._deletions)) is not None:
-            rows = rows.filter(pc.invert(gone))
-        names = dict.fromkeys([SEQ, *self._keys, *self._orders, _PART, _ROW])
-        return rows.select(list(names)) if rows.num_rows else None
+            masks.append(pc.invert(gone))
+        if masks:
+            places = pc.indices_nonzero(reduce(pc.and_, masks)).cast(pa.int64())
+        else:
+            places = pa.array(range(rows.num_rows), pa.int64())
+        if not len(places):
+            return None
+        rows = rows.select(list(dict.fromkeys([SEQ, *self._keys, *self._orders]))).take(places)
+        rows = rows.append_column(_PART, pa.repeat(pa.scalar(unit.number, pa.int32()), rows.num_rows))
+        return rows.append_column(_ROW, pc.add(places, part.first_row(unit.group)))
 
     def _split(self, rows: pa.Table, boundary: Any) -> tuple[pa.Table, pa.Table]:
         """Return the rows that nothing unread can come before, sorted, and the rest."""
