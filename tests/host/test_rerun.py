@@ -1,6 +1,5 @@
 """Reruns: a run that goes back to one of its steps, in place; what it gives up stays in its history."""
 
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,35 +10,13 @@ from greenroom.runtime.contracts.entries import Succeeded
 from greenroom.runtime.contracts.records import JournalRow, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.work import Finished
+from tests.host.counted import ask, body, calls, forget_calls, keys
 from tests.host.harness import Harness, calm
-
-calls: Counter[str] = Counter()
-keys: list[str] = []
 
 
 @pytest.fixture(autouse=True)
 def _no_calls() -> None:
-    calls.clear()
-    keys.clear()
-
-
-def body(name: str, act: Any = None, **options: Any) -> Any:
-    """Return a step that counts its calls by path; without `act` it returns its input plus one."""
-
-    async def run(value: Any, ctx: StepContext) -> Any:
-        calls[ctx.path] += 1
-        keys.append(ctx.idempotency_key)
-        if act is None:
-            return value + 1
-        made = act(value, ctx)
-        return await made if hasattr(made, "__await__") else made
-
-    return step(id=name, **options)(run)
-
-
-async def ask(value: Any, ctx: StepContext) -> Any:
-    """Ask a person."""
-    return [value, await ctx.suspend({"about": value})]
+    forget_calls()
 
 
 async def journal_of(harness: Harness, run_id: str) -> list[JournalRow]:
