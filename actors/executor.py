@@ -138,6 +138,9 @@ class Executor:
         if epoch >= self._epoch:
             self._epoch = epoch
             self._outbox.release_polls()
+            reports = self._outbox.hand_over()
+        else:
+            reports = self._outbox.kept()
         attached = Attached(
             bundles=self._bundles,
             running=tuple(
@@ -145,7 +148,7 @@ class Executor:
                 for (run_id, path), running in self._attempts.items()
             ),
             number=self._outbox.number,
-            reports=self._outbox.kept(),
+            reports=reports,
         )
         return _encoder.encode(attached)
 

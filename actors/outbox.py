@@ -76,6 +76,21 @@ class Outbox:
         """Return the durable reports that were sent and not acknowledged, in order."""
         return tuple(report for _, report in self._kept)
 
+    def hand_over(self) -> tuple[Report, ...]:
+        """Return what was not acknowledged and what was not sent, in order, and count all of it as sent.
+
+        For a runtime that takes the worker over. What came while nobody listened is unsent, and its attempt does not
+        run any more: left out here, it would count as lost and its body would be executed again.
+        """
+        sent, unsent = self.kept(), [report for report, _ in self._pending]
+        for report in unsent:
+            self._number += 1
+            if is_durable(report):
+                self._kept.append((self._number, report))
+        self._pending.clear()
+        self._waiting_chunks = 0
+        return (*sent, *unsent)
+
     def add(self, report: Report) -> None:
         """Queue a report; it leaves with the next reply.
 

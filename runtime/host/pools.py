@@ -72,13 +72,22 @@ class Pools:
             self._desks.setdefault((link.bundle, link.pool), []).append(desk)
             living.update(desk.running)
             for report in reports:
-                attempt = getattr(report, "attempt", 0)
-                living.setdefault((report.run_id, report.path), attempt)
+                place = (report.run_id, report.path)
+                living[place] = max(living.get(place, 0), report.attempt)  # of an older one the runtime may know
             for place in desk.running:
                 self._holders[place] = desk
         for place in list(self._desks):
             self._ensure(place)
         return living
+
+    def running(self) -> list[AttemptId]:
+        """Return the attempts that workers have in hand."""
+        return [
+            AttemptId(run_id=run_id, path=path, attempt=attempt)
+            for desks in self._desks.values()
+            for desk in desks
+            for (run_id, path), attempt in desk.running.items()
+        ]
 
     def know(self, bundle: str, source: BundleSource) -> None:
         """Note where a bundle's code comes from; start what waited for it."""

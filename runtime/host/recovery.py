@@ -4,6 +4,7 @@ import logging
 from typing import Final
 
 from greenroom.runtime.contracts.entries import AttemptLost
+from greenroom.runtime.contracts.errors import RunNotFound
 from greenroom.runtime.contracts.records import RunHead, Table
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
@@ -31,6 +32,7 @@ async def recover(engine: Engine, living: dict[tuple[str, str], int]) -> None:
         living: Attempts that workers have: (run, path) to attempt number.
     """
     await engine.wheel.load()
+    await _stop_strays(engine)
     for run_id in await _moving(engine):
         try:
             entry = await engine.book.load(run_id)
@@ -39,6 +41,22 @@ async def recover(engine: Engine, living: dict[tuple[str, str], int]) -> None:
             continue
         await _take_up(engine, entry, living)
     engine.is_recovered.set()
+
+
+async def _stop_strays(engine: Engine) -> None:
+    """Stop what workers have in hand and no run wants any more: the word that it was dropped died with the last life."""
+    for attempt in engine.pools.running():
+        try:
+            run = (await engine.book.load(attempt.run_id)).state
+        except RunNotFound:
+            engine.pools.cancel(attempt)  # it was deleted
+            continue
+        except Exception:
+            log.warning("a worker is busy with run %s, which cannot be read", attempt.run_id, exc_info=True)
+            continue
+        node = run.nodes.get(attempt.path)
+        if node is None or not node.has_attempt or node.attempt != attempt.attempt:
+            engine.pools.cancel(attempt)
 
 
 async def _moving(engine: Engine) -> list[str]:

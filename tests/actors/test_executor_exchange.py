@@ -151,7 +151,10 @@ async def test_durable_reports_are_told_again_until_acknowledged(open_desk: Open
 
 
 async def test_an_outcome_from_the_time_without_a_runtime_is_told_to_the_next(open_desk: OpenDesk) -> None:
-    """A runtime's crash repeats nothing that is still in flight."""
+    """A runtime's crash repeats nothing that is still in flight: the next one hears of it when it attaches.
+
+    Told only by the first exchange after that, the attempt would be taken for a lost one.
+    """
     gate = Gate()
     old = open_desk(gate.body())
     polling = asyncio.create_task(old.exchange(work("wait", 7)))
@@ -161,8 +164,12 @@ async def test_an_outcome_from_the_time_without_a_runtime_is_told_to_the_next(op
     gate.open.set()
     await turns()
     new = Desk(old.executor, epoch=2)
-    assert new.attach().running == ()
-    assert len((await new.exchange()).reports) == 1
+    attached = new.attach()
+    assert (attached.running, attached.number) == ((), 1)
+    (finished,) = attached.reports
+    assert isinstance(finished, Finished)
+    assert finished.outcome == Succeeded(output=7)
+    assert new.attach().reports == (finished,)
 
 
 async def test_chunks_without_a_runtime_are_bounded(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,24 @@ async def test_a_running_step_is_canceled_at_once_and_its_body_is_told() -> None
     assert "echo" not in result.steps
 
 
+async def test_a_cancellation_that_died_with_the_runtime_reaches_the_body() -> None:
+    """28. The run is canceled and the runtime dies before it has told the worker: the next one tells it."""
+    stuck = Stuck()
+    store = CrashStore([2], "after")
+    app = App(workflows=[Workflow("w").then(step(id="s")(stuck.body))])
+    async with Harness(app, storage=store) as harness:
+        run = await harness.client.workflow("w").start(1)
+        await stuck.started.wait()
+        canceling = asyncio.ensure_future(run.cancel())
+        await store.hit.wait()
+        await calm()
+        assert not stuck.cancelled.is_set()
+        await harness.crash()
+        store.hit.clear()
+        assert await canceling is True
+        await asyncio.wait_for(stuck.told.wait(), 5)
+
+
 async def test_a_body_in_a_thread_sees_the_cancellation() -> None:
     """28. `ctx.cancelled` is set for it; the run does not wait for it."""
     started, told, go = threading.Event(), threading.Event(), threading.Event()
