@@ -44,7 +44,7 @@ async def recover(engine: Engine, living: dict[tuple[str, str], int]) -> None:
 
 
 async def _stop_strays(engine: Engine) -> None:
-    """Stop what workers have in hand and no run wants any more: the word that it was dropped died with the last life."""
+    """Stop what workers have in hand and no run wants: the word that it was dropped died with the last life."""
     for attempt in engine.pools.running():
         try:
             run = (await engine.book.load(attempt.run_id)).state
