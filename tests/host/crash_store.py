@@ -15,6 +15,7 @@ class CrashStore(MemoryStorage):
     """Counts the appends that hold journal rows; at those in `stops` the append is never answered.
 
     Attributes:
+        counted: Of which records one in an append makes it count.
         hit_through: Called at an append that goes through.
         hit: Set when such an append was reached: nothing more is kept until the test has crashed the runtime.
     """
@@ -23,13 +24,14 @@ class CrashStore(MemoryStorage):
         super().__init__()
         self.stops = set(stops)
         self.moment = moment
+        self.counted: tuple[type[Record], ...] = (JournalRow,)
         self.count = 0
         self.hit = asyncio.Event()
         self.hit_through: Callable[[], object] = lambda: None
 
     async def append(self, records: Sequence[Record]) -> int:
         """Keep the records, or stop here."""
-        if not any(isinstance(record, JournalRow) for record in records):
+        if not any(isinstance(record, self.counted) for record in records):
             return await super().append(records)
         await asyncio.sleep(0)  # a store takes time: others go on meanwhile
         if not self.hit.is_set() or self.moment == "through":
