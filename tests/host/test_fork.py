@@ -215,7 +215,7 @@ async def test_a_part_of_a_run_is_not_forked_by_itself() -> None:
     inner = Workflow("inner").then(body("x"))
     async with Harness(App(workflows=[Workflow("main", input=int).then(inner)])) as harness:
         result = await harness.client.workflow("main").run(0, timeout_s=5)
-        child = await harness.client.run(result.steps["inner"].run_id)
+        child = await harness.client.run(result.steps["inner"].run_id or "")
         with pytest.raises(RequestError, match=r"take run .* from step 'inner/x'"):
             await child.fork(from_step="x")
 

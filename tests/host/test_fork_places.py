@@ -91,7 +91,7 @@ async def test_a_nested_path_begins_inside_its_workflow() -> None:
         assert (first.output, result.output) == (6, 103)
         child = result.steps["outer/inner"].run_id
         assert child != first.steps["outer/inner"].run_id
-        assert (await (await harness.client.run(child)).get()).output == 101
+        assert (await (await harness.client.run(child or "")).get()).output == 101
     assert calls == {"a": 1, "outer/o": 1, "outer/inner/x": 1, "outer/inner/y": 2, "outer/p": 2, "z": 2}
 
 

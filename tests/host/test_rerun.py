@@ -260,7 +260,7 @@ async def test_a_part_that_is_history_is_not_found() -> None:
         run = await harness.client.workflow("main").start(1)
         await run.result(timeout_s=5)
         await run.resume("ask", "go")
-        child = await harness.client.run((await run.result(timeout_s=5)).steps["inner"].run_id)
+        child = await harness.client.run((await run.result(timeout_s=5)).steps["inner"].run_id or "")
         await run.rerun(from_step="ask")
         await run.result(timeout_s=5)
         with pytest.raises(RunNotFound, match="went back to an earlier step since"):
