@@ -15,8 +15,10 @@ from greenroom.runtime.contracts.records import Table
 from greenroom.runtime.contracts.storage import VerifyReport
 from greenroom.storage.journal import frame
 from greenroom.storage.journal.log import Log, SegmentName
+from greenroom.storage.objects.objects import Objects
 from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.parquet import manifest as manifests
+from greenroom.storage.parquet.manifest import PartInfo
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.part_check import check_part
 from greenroom.storage.parquet.place import local_place
@@ -75,25 +77,23 @@ async def test_a_flipped_bit_in_a_page_is_found_where_it_is(tmp_path: Path) -> N
     """The damage names the row group and the column, and the offset is where that column's bytes begin."""
     root = tmp_path / "store"
     await write(root)
-    part = max(_parts(root), key=lambda path: path.stat().st_size)
-    column = pq.read_metadata(part).row_group(0).column(2)
-    start = column.dictionary_page_offset or column.data_page_offset
-    data = part.read_bytes()
-    for back in range(1, 20):
-        part.write_bytes(_flip(data, start + column.total_compressed_size - back, back % 8))
-        (damage,) = check(root).damages
-        assert (damage.file, damage.offset) == (str(part), start)
-        assert f"row group 0, column {column.path_in_schema}" in damage.found
+    objects, info = _listed(root, Table.RUNS)
+    data = (root / info.path).read_bytes()
+    group = pq.read_metadata(root / info.path).row_group(0)
+    for column in (group.column(index) for index in range(group.num_columns)):
+        start = column.dictionary_page_offset or column.data_page_offset
+        for back in range(1, 6):
+            (root / info.path).write_bytes(_flip(data, start + column.total_compressed_size - back, back))
+            (damage,) = check_part(objects, Table.RUNS, info, lambda _size: None)
+            assert (damage.file, damage.offset) == (str(root / info.path), start)
+            assert f"row group 0, column {column.path_in_schema}" in damage.found
 
 
 async def test_every_byte_of_a_part_counts(tmp_path: Path) -> None:
     """Pages, their headers, filters, indexes, footer: a flipped bit in any of them is damage."""
     root = tmp_path / "store"
     await write(root)
-    objects = local_place(OsFiles(), root).objects
-    manifest = manifests.read_newest(objects)
-    assert manifest is not None
-    info = manifest.parts(Table.KEYS)[0]
+    objects, info = _listed(root, Table.KEYS)
     data = (root / info.path).read_bytes()
     for offset in range(0, len(data), 3):
         (root / info.path).write_bytes(_flip(data, offset, offset % 8))
@@ -116,6 +116,22 @@ async def test_a_flipped_bit_in_the_journal_is_found_but_in_its_last_frame(tmp_p
     for length in range(frames[-1], frames[-1] + 60):
         segment.write_bytes(data[:length])
         assert check(root).damages == ()
+
+
+async def test_what_a_fenced_writer_added_does_not_count(tmp_path: Path) -> None:
+    """Behind what a recovery has sealed no byte counts, and the chain goes on in the next writer's segment."""
+    root = tmp_path / "store"
+    await write_journal(root, 5)
+    segment = max((root / "wal").iterdir())
+    whole = segment.read_bytes()
+    frames = _frames(whole)
+    segment.write_bytes(whole[: frames[3]])
+    await write_journal(root, 2)
+    segment.write_bytes(whole)
+    report = check(root)
+    assert (report.damages, report.rows) == ((), 5)
+    segment.write_bytes(_flip(_flip(whole, frames[2] + frame.HEADER_BYTES + 1, 1), frames[3], 1))
+    assert [(damage.file, damage.offset) for damage in check(root).damages] == [(str(segment), frames[2])]
 
 
 async def test_every_damage_is_told_not_only_the_first(tmp_path: Path) -> None:
@@ -305,6 +321,14 @@ async def test_verify_changes_nothing(tmp_path: Path) -> None:
         before = tmp_path / "before" / path.relative_to(root)
         assert path.is_dir() or path.read_bytes() == before.read_bytes()
     assert len(list(root.rglob("*"))) == len(list((tmp_path / "before").rglob("*")))
+
+
+def _listed(root: Path, table: Table) -> tuple[Objects, PartInfo]:
+    """Return the files of the store, and the oldest part of a table."""
+    objects = local_place(OsFiles(), root).objects
+    manifest = manifests.read_newest(objects)
+    assert manifest is not None
+    return objects, manifest.parts(table)[0]
 
 
 def _frames(data: bytes) -> list[int]:
