@@ -8,8 +8,10 @@ from greenroom.runtime.contracts.errors import RunNotFound
 from greenroom.runtime.contracts.records import RunHead, Table
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
-from greenroom.runtime.contracts.work import Began
+from greenroom.runtime.contracts.work import Answer, Began, CallAnswer
+from greenroom.runtime.core.ending import answer_of
 from greenroom.runtime.core.fetches import open_fetches
+from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.host.batch import Batch
 from greenroom.runtime.host.book import RunEntry
 from greenroom.runtime.host.engine import Engine
@@ -59,6 +61,20 @@ async def _stop_strays(engine: Engine) -> None:
             engine.pools.cancel(attempt)
 
 
+def _answer_again(engine: Engine, run: RunState, node: NodeState) -> None:
+    """Answer what a living body may wait for: an answer that was due when the last life ended was never sent."""
+    for name, child in node.calls.items():
+        if child.is_final:
+            answer = answer_of(child)
+        elif not child.busy:
+            answer = Answer(status="parked")
+        else:
+            continue
+        engine.pools.answer(
+            CallAnswer(run_id=run.run_id, path=node.path, attempt=node.attempt, name=name, answer=answer)
+        )
+
+
 async def _moving(engine: Engine) -> list[str]:
     query = Query(where={"is_open": (True,), "status": MOVING})
     return [
@@ -78,6 +94,7 @@ async def _take_up(engine: Engine, entry: RunEntry, living: dict[tuple[str, str]
             continue
         if living.get((run.run_id, node.path)) == node.attempt:
             engine.limit(entry, Began(run_id=run.run_id, path=node.path, attempt=node.attempt), now)
+            _answer_again(engine, run, node)
         else:
             lost = AttemptLost(at=now, path=node.path, attempt=node.attempt, is_unseen=True)
             engine.collect(batch, entry, lost)

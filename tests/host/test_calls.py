@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from greenroom import Agent, App, GreenroomError, StepContext, Workflow, step, tool
+from tests.host.crash_store import CrashStore
 from tests.host.harness import Harness, calm
 from tests.host.scripted_turns import ScriptedTurns, said
 
@@ -216,3 +217,22 @@ async def test_a_tool_runs_by_itself() -> None:
         with pytest.raises(GreenroomError) as caught:
             await harness.client.tool("shout").execute({"text": 5})
     assert caught.value.code == "invalid_input"
+
+
+async def test_an_answer_that_died_with_the_runtime_is_given_by_the_next() -> None:
+    """30. The child's outcome is durable and its caller lives on, waiting: it is answered and does not run again."""
+    calls: Counter[str] = Counter()
+
+    async def body(value: int, ctx: StepContext) -> Any:
+        calls[ctx.path] += 1
+        return await ctx.workflow("plus").run(value)
+
+    store = CrashStore([3], "after")
+    app = App(workflows=[Workflow("w").then(body), Workflow("plus", input=int).then(add)])
+    async with Harness(app, storage=store) as harness:
+        run = await harness.client.workflow("w").start(1)
+        await store.hit.wait()
+        await harness.crash()
+        store.hit.clear()
+        result = await run.result(timeout_s=5)
+    assert (result.output, calls) == (2, {"body": 1})
