@@ -1,5 +1,6 @@
 """Schedules, as they come with apps and are made, changed, paused, resumed and deleted."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -14,10 +15,11 @@ from greenroom import (
     Schedule,
     Workflow,
 )
-from greenroom.runtime.contracts.records import Table
+from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
+from greenroom.storage.memory import MemoryStorage
 from tests.host.clockwork import DAY_S, HOUR_S, NINE, away, echo, nine_daily, run_count, told
-from tests.host.harness import Harness
+from tests.host.harness import Harness, calm
 
 
 async def test_a_paused_schedule_holds_and_goes_on_with_the_next_time() -> None:
@@ -34,6 +36,17 @@ async def test_a_paused_schedule_holds_and_goes_on_with_the_next_time() -> None:
         assert await told(harness) == [("schedule", "skipped", 0)]
         await harness.clock.advance(HOUR_S)
         assert (await told(harness))[1:] == [("schedule", "started", 48)]
+
+
+async def test_a_time_that_passed_a_moment_before_the_resume_is_skipped_too() -> None:
+    """It passed while the schedule was paused, however late that was."""
+    async with Harness(nine_daily()) as harness:
+        await harness.client.schedules.pause("wf_w")
+        await harness.clock.advance(HOUR_S + 30)
+        resumed = await harness.client.schedules.resume("wf_w")
+        assert resumed.next_at == datetime(2027, 1, 16, 9, tzinfo=UTC)
+        await harness.clock.advance(0)
+        assert await run_count(harness) == 0
 
 
 @pytest.mark.parametrize(("catch_up", "count"), [("one", 1), ("all", 2)])
@@ -181,3 +194,45 @@ async def test_what_schedules_did_is_let_go_of_with_its_run() -> None:
         assert rows == []
         await harness.clock.advance(DAY_S)
         assert await told(harness) == [("schedule", "started", 24)]
+
+
+class SlowReads(MemoryStorage):
+    """Holds back what was read of a schedule."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.reached = asyncio.Event()
+
+    async def get(self, table: Table, key: Key) -> Record | None:
+        """Return a record, a schedule not before the gate is open."""
+        row = await super().get(table, key)
+        if table is Table.SCHEDULES:
+            self.reached.set()
+            await self.gate.wait()
+        return row
+
+
+@pytest.mark.parametrize("action", ["fire", "pause"])
+async def test_what_was_read_before_a_deletion_does_not_come_back(action: str) -> None:
+    """The workspace is deleted between the read of a schedule and the append of what follows from it."""
+    store = SlowReads()
+    async with Harness(App(workflows=[Workflow("w").then(echo)]), storage=store) as harness:
+        client = harness.of_workspace("theirs")
+        await client.schedules.create(id="s", workflow="w", cron="0 9 * * *")
+        store.gate.clear()
+        store.reached.clear()
+        pausing = asyncio.ensure_future(client.schedules.pause("s")) if action == "pause" else None
+        if pausing is None:
+            await harness.clock.advance(HOUR_S)
+        await asyncio.wait_for(store.reached.wait(), 5)
+        await client.workspaces.delete("theirs")
+        store.gate.set()
+        if pausing is not None:
+            with pytest.raises(NotFound):
+                await pausing
+        await calm()
+        tables = [table for table in Table if table is not Table.DELETIONS]
+        left = [row for table in tables async for page in store.scan(table, Query(workspace="theirs")) for row in page]
+        assert left == []

@@ -115,7 +115,8 @@ async def test_a_clock_that_goes_back_fires_no_time_twice() -> None:
         assert await run_count(harness) == 2
         await away(harness, -2 * HOUR_S)
         await harness.client.schedules.delete("own")
-        await harness.client.schedules.create(id="own", workflow="w", cron="0 9 * * *")
+        anew = await harness.client.schedules.create(id="own", workflow="w", cron="0 9 * * *")
+        assert anew.next_at == datetime(2027, 1, 16, 9, tzinfo=UTC)
         await harness.clock.advance(3 * HOUR_S)
         assert await run_count(harness) == 2
         assert [line.next_at for line in await harness.client.schedules.list()] == [
