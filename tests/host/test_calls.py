@@ -229,7 +229,7 @@ async def test_an_answer_that_died_with_the_runtime_is_given_by_the_next() -> No
 
     store = CrashStore([3], "after")
     app = App(workflows=[Workflow("w").then(body), Workflow("plus", input=int).then(add)])
-    async with Harness(app, storage=store) as harness:
+    async with Harness(app, storage=store, workers=1) as harness:
         run = await harness.client.workflow("w").start(1)
         await store.hit.wait()
         await harness.crash()
