@@ -10,6 +10,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -24,7 +25,7 @@ from greenroom.storage.objects.failure import is_passing, storage_error
 
 MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
 MAX_GROUP_RECORDS: Final = 1024
-_SLICE: Final = 128  # appends answered in one turn of the loop
+_SLICE: Final = 32  # appends answered in one turn of the loop
 
 
 class Append(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -90,6 +91,8 @@ class Journal:
         self._line: deque[_Item] = deque()
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_called = False
+        self._calls: deque[Callable[[], None]] = deque()
+        self._is_calling = False
         self._thread = threading.Thread(target=self._run, name="greenroom-journal", daemon=True)
         self._thread.start()
 
@@ -135,9 +138,9 @@ class Journal:
                 self._line.popleft()
                 self._close_segment()
                 if isinstance(item, _Stop):
-                    self._on_loop(_resolve, item.done)
+                    self._on_loop(partial(_resolve, item.done))
                     return
-                self._on_loop(self._answer_roll, item, self._end)
+                self._on_loop(partial(self._answer_roll, item, self._end))
 
     def _gather(self) -> list[Append]:
         """Take the appends that are first in line, as many as fit one group, and at least one."""
@@ -159,13 +162,15 @@ class Journal:
         except Exception as unforeseen:  # noqa: BLE001 - the border of the thread: every append gets its answer
             error = self._stop_writing(StorageError(f"the journal failed: {unforeseen!r}; open the store again"))
         if error is not None:
-            self._on_loop(_reject, group, error)
+            self._on_loop(partial(_reject, group, error))
             return
         self.groups += 1
+        answers: list[Callable[[], None]] = []
         for start in range(0, len(group), _SLICE):
             part = group[start : start + _SLICE]
-            self._on_loop(self._answer, part, first)
+            answers.append(partial(self._answer, part, first))
             first += sum(len(append.records) for append in part)
+        self._on_loop(*answers)
 
     def _write(self, group: list[Append]) -> StorageError | None:
         """Make the group durable as one frame, or return why it is not."""
@@ -209,13 +214,29 @@ class Journal:
         self.error = error
         return error
 
-    def _on_loop(self, call: Callable[..., None], *arguments: object) -> None:
+    def _on_loop(self, *calls: Callable[[], None]) -> None:
+        """Have the loop make these calls, in the order in which they come from here."""
+        self._calls.extend(calls)
         try:
-            self._loop.call_soon_threadsafe(call, *arguments)
+            self._loop.call_soon_threadsafe(self._begin_calls)
         except RuntimeError:  # the loop was closed under an open store: nobody is left to be told
             self.error = self.error or StorageError("the event loop of this store is closed; open the store again")
 
     # ---------------------------------------------------------------------------------------------------- on the loop
+
+    def _begin_calls(self) -> None:
+        if not self._is_calling and self._calls:
+            self._is_calling = True
+            self._call_next()
+
+    def _call_next(self) -> None:
+        # One in each turn of the loop: those who were answered, and everybody else, have theirs before the next.
+        call = self._calls.popleft()
+        if self._calls:
+            self._loop.call_soon(self._call_next)
+        else:
+            self._is_calling = False
+        call()
 
     def _answer(self, group: list[Append], first: int) -> None:
         records = [record for append in group for record in append.records]

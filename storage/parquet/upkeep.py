@@ -62,7 +62,8 @@ class Upkeep:
             tables = dict(catalog.manifest.tables)
             for table, rows in memtable.tables.items():
                 # References to blobs stay until the blobs are gone, deleted or not.
-                shown = rows if table is Table.BLOBS else rows.shown(deletions.see(table))
+                is_whole = table is Table.BLOBS or not len(deletions)
+                shown = rows if is_whole else rows.shown(deletions.see(table))
                 if len(shown):
                     columns = to_arrow(table, shown.rows())
                     columns = columns.sort_by([(name, "ascending") for name in key_names(table)])
