@@ -9,14 +9,14 @@ class Scale:
 
     Attributes:
         rounds: Of each measurement, contenders in turn; medians are printed.
-        seconds: Of one load.
+        seconds: Of one load. As long as records wait for a flush by default, so that one falls into each.
         suspended: Runs in the store that is opened.
         entries: Journal entries that are replayed.
         runs: Runs of ten steps whose bytes are counted.
     """
 
     rounds: int = 5
-    seconds: float = 2.0
+    seconds: float = 5.0
     suspended: int = 1_000_000
     entries: int = 100_000
     runs: int = 10_000

@@ -17,6 +17,7 @@ from greenroom.storage.parquet.options import StoreOptions
 
 # Concurrent runs: least ratio to SQLite, least ratio to LangGraph.
 _TARGETS: Final = {1: (1.1, 2.0), 10: (1.1, 10.0), 100: (1.8, 40.0), 1000: (1.6, 40.0)}
+_WARM_UP_S: Final = 0.25
 _FLUSH_S: Final = 1.0
 _MAX_LAG_MS: Final = 5.0
 _FEW_RUNS: Final = 4  # sorted runs of a table before a merge, so that merges fall into a measurement of seconds
@@ -26,7 +27,7 @@ async def steps(folder: Path, scale: Scale) -> list[Line]:
     """Measure all three in turn, round by round."""
     async with contextlib.AsyncExitStack() as stack:
         contenders: list[Contender] = [
-            await Greenroom.open(folder / "store", StoreOptions(flush_age_s=_FLUSH_S)),
+            await Greenroom.open(folder / "store"),
             Sqlite(folder / "steps.db"),
             await LangGraph.open(folder / "langgraph.db"),
         ]
@@ -38,8 +39,7 @@ async def steps(folder: Path, scale: Scale) -> list[Line]:
             for concurrent in _TARGETS:
                 for contender in contenders:
                     runs = numbers.runs(concurrent)
-                    warm_up_s = 0.0 if contender.name == LangGraph.name else _FLUSH_S  # it puts nothing off
-                    found = await load(contender, runs, warm_up_s=warm_up_s, measured_s=scale.seconds)
+                    found = await load(contender, runs, warm_up_s=_WARM_UP_S, measured_s=scale.seconds)
                     loads.setdefault((concurrent, contender.name), []).append(found)
                     await contender.settle()
     lines = [line for concurrent in _TARGETS for line in _rates(concurrent, loads)]
@@ -91,7 +91,7 @@ async def lag(folder: Path, scale: Scale) -> list[Line]:
     other: list[float] = []
     for _ in range(scale.rounds):
         for contender, found in ((greenroom, ours), (sqlite, other)):
-            loaded = await load(contender, numbers.runs(100), warm_up_s=_FLUSH_S, measured_s=2 * scale.seconds)
+            loaded = await load(contender, numbers.runs(100), warm_up_s=_FLUSH_S, measured_s=scale.seconds)
             found.append(loaded.lag_p99_s * 1e3)
             await contender.settle()
     figures = greenroom.storage.health().figures
