@@ -19,6 +19,7 @@ from greenroom.serve.routes import (
     ledger,
     runs,
     threads,
+    time_travel,
     tools,
     workflow_lists,
     workflow_runs,
@@ -31,6 +32,7 @@ _ROUTERS: Final = (
     workflow_lists.router,  # before `workflows`, whose ids would take `run-counts`
     workflows.router,
     workflow_runs.router,
+    time_travel.router,
     agents.router,
     agent_runs.router,
     tools.router,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from greenroom.runtime.contracts.values import Json
@@ -141,6 +141,38 @@ class ExecuteBody(Body):
     data: Any = None
     request_context: dict[str, Any] | None = None
     tracing_options: TracingOptions | None = None
+
+
+class AgainBody(Body):
+    """Body of `fork`, `rerun` and the time-travel routes. `step` is named as in `ResumeBody`.
+
+    What the wire's time travel may bring along, and runs here have in their own history, must be empty.
+    """
+
+    step: str | list[str] = Field(min_length=1)
+    input_data: Any = None
+    state: dict[str, Any] | None = Field(default=None, validation_alias=AliasChoices("state", "initialState"))
+    request_context: dict[str, Any] | None = None
+    resume_data: Any = None
+    context: dict[str, Any] | None = None
+    nested_steps_context: dict[str, Any] | None = None
+    per_step: bool = False
+
+    @property
+    def path(self) -> str:
+        """The step as the runtime addresses it."""
+        return "/".join(self.step) if isinstance(self.step, list) else self.step
+
+    @property
+    def has_input(self) -> bool:
+        """True when an input was given; null is one."""
+        return "input_data" in self.model_fields_set
+
+    @property
+    def refused(self) -> list[str]:
+        """Names of what was given and is not taken."""
+        names = ("resume_data", "context", "nested_steps_context", "per_step")
+        return [to_camel(name) for name in names if getattr(self, name)]
 
 
 class SignalBody(Body):

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 
 from greenroom.serve.answers import JsonAnswer, answer
-from greenroom.serve.bodies import CancelBody, ResumeBody, SignalBody
+from greenroom.serve.bodies import AgainBody, CancelBody, ResumeBody, SignalBody
 from greenroom.serve.caller import FromCaller
 from greenroom.serve.following import event_stream
+from greenroom.serve.going_back import fork_run, rerun_run
 from greenroom.serve.known_run import get_run
 from greenroom.serve.strict_json import StrictRoute
 from greenroom.serve.wire.run_json import run_json, summary_json
@@ -95,6 +96,21 @@ async def signal(caller: FromCaller, run_id: str, body: SignalBody) -> JsonAnswe
     run = caller.runtime.run_handle(run_id)
     await run.signal(body.name, body.payload, key=caller.key)
     return answer({"runId": run_id, "accepted": True})
+
+
+@router.post("/{run_id}/fork")
+async def fork(caller: FromCaller, run_id: str, body: AgainBody) -> JsonAnswer:
+    """Start a run that takes the outcomes before a step over, and executes from there; the run itself is left alone."""
+    made = await fork_run(caller, caller.runtime.run_handle(run_id), body)
+    told = {"runId": made.run_id, "forkedFrom": run_id, "traceId": made.trace_id}
+    return answer(told, trace_id=made.trace_id)
+
+
+@router.post("/{run_id}/rerun")
+async def rerun(caller: FromCaller, run_id: str, body: AgainBody) -> JsonAnswer:
+    """Let a run go back to a step and execute from there; its later outcomes stay in its history."""
+    await rerun_run(caller, caller.runtime.run_handle(run_id), body)
+    return answer({"runId": run_id, "rerun": True})
 
 
 @router.post("/{run_id}/cancel")

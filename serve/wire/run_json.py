@@ -49,12 +49,19 @@ def run_json(view: Mapping[str, Json]) -> dict[str, Json]:
         "resourceId": view.get("resource_id"),
         "threadId": view.get("thread_id"),
         "parentId": view.get("parent_id"),
+        "forkedFrom": _forked_from(view.get("forked_from")),
+        "rewinds": view.get("rewinds") or 0,
+        "problem": view.get("problem"),
         "createdAt": millis(view.get("created_at")),
         "updatedAt": millis(view.get("updated_at")),
         "finishedAt": millis(view.get("finished_at")),
         "lastEventId": view.get("event_seq") or 0,
     }
     return shown | {"agent": view["agent"]} if view.get("agent") else shown
+
+
+def _forked_from(fork: Mapping[str, Json] | None) -> dict[str, Json] | None:
+    return {"runId": fork["run_id"], "path": fork["path"]} if fork else None
 
 
 def step_json(step: Mapping[str, Json]) -> dict[str, Json]:

@@ -59,6 +59,7 @@ class WorkflowEvents:
         self._child_ids: dict[str, str] = {}
         self._usage = usage_of({})
         self._has_spent = False
+        self._rewinds = 0
         if view is not None:
             self.learn(view)
             self._prime(view)
@@ -76,6 +77,7 @@ class WorkflowEvents:
                 self._child_ids[path] = step["run_id"]
 
     def _prime(self, view: Mapping[str, Json]) -> None:
+        self._rewinds = int(view.get("rewinds") or 0)
         for path, step in view["steps"].items():
             if step["kind"] == "agent" and step["status"] not in {"success", "failed", "canceled", "skipped"}:
                 self._agents[path] = AgentChunks(self.run_id, self._ids.id_of(path), path, view)
@@ -101,6 +103,8 @@ class WorkflowEvents:
                 return [*self._opened(), self._event("workflow-paused", {}), *self._finish("paused")]
             case "run_resumed":
                 return self._resumed(event)
+            case "run_rewound":
+                return self._rewound()
             case _:
                 mapped = self._map_step(event)
                 return self._opened() + mapped if mapped else []
@@ -113,11 +117,22 @@ class WorkflowEvents:
         return self._finish(view["status"], view.get("output"), view.get("error"))
 
     def _call_id(self, path: str) -> str:
-        """Return the id of a step's visit: a path is visited once, so every stream of the run has the same."""
-        return str(uuid5(NAMESPACE_OID, f"{self.run_id}:{path}"))
+        """Return the id of a step's visit, the same in every stream of the run.
+
+        A path is visited once, and once more each time that the run went back.
+        """
+        again = f":{self._rewinds}" if self._rewinds else ""
+        return str(uuid5(NAMESPACE_OID, f"{self.run_id}:{path}{again}"))
 
     def _event(self, type: str, payload: dict[str, Json]) -> dict[str, Json]:
         return {"type": type, "runId": self.run_id, "from": "WORKFLOW", "payload": payload}
+
+    def _rewound(self) -> list[dict[str, Json]]:
+        """Forget what the run left behind when it went back, and begin a segment."""
+        self._rewinds += 1
+        for left in (self._visits, self._suspended, self._labels, self._items, self._agents):
+            left.clear()
+        return self._opened()
 
     def _opened(self) -> list[dict[str, Json]]:
         if self.is_open:

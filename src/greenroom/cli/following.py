@@ -80,6 +80,8 @@ def tell_result(result: Any, *, as_json: bool, with_tree: bool = False) -> int:
     )
     if result.error is not None:
         say(f"greenroom: {result.error}")
+    if result.view.get("problem"):
+        say(f"waits for its code: {result.view['problem']}")
     for path in result.suspended:
         say(f"{path} waits: greenroom runs resume {result.run_id} {path} --data JSON")
         if result.suspend_payload.get(path) is not None:

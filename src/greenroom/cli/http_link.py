@@ -85,6 +85,10 @@ class HttpLink:
             case requests.Signal():
                 body = {"name": request.name, "payload": request.payload}
                 return await self._ask("POST", f"/api/runs/{request.run_id}/signal", body, key=request.key)
+            case requests.ForkRun():
+                return await self._again("fork", request)
+            case requests.Rerun():
+                return await self._again("rerun", request)
             case requests.Cancel():
                 return await self._ask("POST", f"/api/runs/{request.run_id}/cancel", {"reason": request.reason})
             case _:
@@ -102,6 +106,17 @@ class HttpLink:
         query = {"runId": request.run_id} if request.run_id else {}
         path = f"/api/workflows/{request.target}/start"
         answer = await self._ask("POST", path, body, key=request.key, query=query)
+        return {"run_id": answer["runId"], "trace_id": answer.get("traceId") or ""}
+
+    async def _again(self, verb: str, request: requests.ForkRun | requests.Rerun) -> Json:
+        body: dict[str, Json] = {
+            "step": request.from_step,
+            "state": request.state,
+            "requestContext": request.request_context,
+        }
+        if request.has_input:
+            body["inputData"] = request.input
+        answer = await self._ask("POST", f"/api/runs/{request.run_id}/{verb}", body, key=request.key)
         return {"run_id": answer["runId"], "trace_id": answer.get("traceId") or ""}
 
     async def _wait(self, request: requests.Wait) -> Json:

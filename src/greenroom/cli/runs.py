@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from greenroom.cli import runs_again
 from greenroom.cli.arguments import read_json
 from greenroom.cli.connection import AddressOption, WorkspaceOption, connect_for_runs
 from greenroom.cli.terminal import JsonFlag, brief, console, say, write_json, write_json_line
@@ -152,6 +153,12 @@ def cancel(
     text = f"canceled {run_id}" if is_canceled else f"{run_id} had finished before"
     _acknowledge({"run_id": run_id, "canceled": is_canceled}, text, as_json=as_json)
     raise typer.Exit(int(not is_canceled))
+
+
+program.command("fork")(runs_again.fork)
+program.command("rerun")(runs_again.rerun)
+program.command("drain")(runs_again.drain)
+program.command("migrate")(runs_again.migrate)
 
 
 def _acknowledge(facts: dict[str, Any], text: str, *, as_json: bool) -> None:

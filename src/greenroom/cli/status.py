@@ -31,6 +31,9 @@ def status(*, address: AddressOption = None, workspace: WorkspaceOption = "defau
         "store": f"{store.get('url')} ({_health(store)})",
         "recoveries": state.get("recoveries"),
     }
+    stopped = state.get("stopped_workers") or ()
+    if stopped:
+        facts["stopped"] = f"{', '.join(stopped)} (no open run needs their bundle)"
     problems = state.get("problems") or {}
     show_facts("greenroom", {**facts, **({"problems": "; ".join(map(str, problems.values()))} if problems else {})})
 

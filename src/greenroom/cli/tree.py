@@ -47,6 +47,7 @@ _RUN_STATUS: Final = {
     "run_suspended": "suspended",
     "run_paused": "paused",
     "run_resumed": "running",
+    "run_rewound": "running",
 }
 
 
@@ -98,6 +99,8 @@ class RunTree:
     def _feed_run(self, type: str, path: str, at: float, data: Mapping[str, Any]) -> None:
         if type == "run_resumed" and path:
             self.branch(path).status = "running"
+        if type == "run_rewound":
+            self.root.note, self.root.ended_at = "", 0.0
         self.root.status = _RUN_STATUS.get(type) or str(data.get("status"))
         self.root.started_at = self.root.started_at or at
         if type == "run_finished":
@@ -111,6 +114,7 @@ class RunTree:
         branch.kind = str(data.get("kind") or branch.kind)
         if type == "step_started":
             branch.started_at = branch.started_at or at
+            branch.ended_at = 0.0
         elif type in {"step_finished", "step_failed", "step_canceled"}:
             branch.ended_at, branch.tail = at, ""
         error = data.get("error") or {}
