@@ -74,7 +74,7 @@ class Sweeper:
             gone[f"wal/{name}"] = len(self._log.read(name))
             self._log.delete(name)
         listed = {info.path for table in Table for info in manifest.parts(table)}
-        keys = [key for key in self._objects.list(DATA) if key not in listed and self._is_own(key)]
+        keys = [key for key in self._objects.list(DATA) if key not in listed]
         versions = manifests.versions(self._objects)
         keys += [manifests.key_of(version) for version in versions if version < manifest.version]
         return gone | self.remove([*keys, *self._objects.list(QUARANTINE)])
@@ -88,7 +88,7 @@ class Sweeper:
         gone: dict[str, int] = {}
         for key in keys:
             if self._objects.exists(key):
-                self._epoch.check()  # a blob has the same name for every writer, and may be a newer one's by now
+                self._epoch.check()  # what was looked up before a stall may be a newer writer's by now
                 gone[key] = self._objects.size(key)
                 self._objects.delete(key)
         return gone
@@ -98,10 +98,6 @@ class Sweeper:
             return name.epoch < manifest.epoch and str(name) not in manifest.sealed
 
         return [name for name in self._log.names() if name.first_seq <= manifest.floor_seq or is_orphan(name)]
-
-    def _is_own(self, key: str) -> bool:
-        """Return whether this writer or an earlier one made the part."""
-        return (epoch_of(key.rpartition("/")[2]) or 0) <= self._epoch.number
 
     def _is_past_grace(self, part: Removed) -> bool:
         return part.at + self._options.reader_grace_s <= self._now()

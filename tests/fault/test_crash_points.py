@@ -43,7 +43,7 @@ async def test_a_kill_at_any_file_operation_of_recovery_loses_nothing(
             pytest.fail("the recovery never ends")
 
     calls = (await servers.both[0].run("work", memory / "whole")).calls
-    await servers.do(kill, range(5, calls, 3 if is_long else 83))
+    await servers.do(kill, range(5, calls, 5 if is_long else 83))
     assert servers.kills > (1000 if is_long else 80)
     with capsys.disabled():
         print(f" {servers.kills} kills of recoveries, 0 losses ", end="")  # noqa: T201 - the figure that is asked for
