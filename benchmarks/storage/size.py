@@ -11,9 +11,8 @@ from benchmarks.storage.scale import Scale
 from benchmarks.storage.workload import STEPS_OF_A_RUN, Bodies, Run, steps
 from greenroom.storage.parquet.options import StoreOptions
 
-_NO_GRACE: Final = StoreOptions(
-    reader_grace_s=0.0
-)  # replaced parts leave at once: they are no part of the store's size
+# Neither replaced parts that stay for readers nor space that is kept for a full disk are part of the store's size.
+_BARE: Final = StoreOptions(reader_grace_s=0.0, reserve_bytes=0)
 _LENGTHS: Final = (10, 100, 1000)
 
 
@@ -39,11 +38,11 @@ async def size(folder: Path, scale: Scale) -> list[Line]:
 
 
 async def _ours(root: Path, runs: int, bodies: Bodies) -> int:
-    store = await Greenroom.open(root, _NO_GRACE)
+    store = await Greenroom.open(root, _BARE)
     await commit_all(store, [Run(number, bodies) for number in range(runs)], STEPS_OF_A_RUN)
     await store.compact()
     await store.close()
-    return stored_bytes(root)
+    return bytes_below(root)
 
 
 def _other(path: Path, runs: int, bodies: Bodies) -> int:
@@ -59,11 +58,11 @@ async def growth(folder: Path, scale: Scale) -> list[Line]:
     for length in _LENGTHS:
         bodies = Bodies(total, steps=length)
         root = folder / f"growth-{length}"
-        store = await Greenroom.open(root, _NO_GRACE)
+        store = await Greenroom.open(root, _BARE)
         await commit_all(store, [Run(number, bodies) for number in range(total // length)], length)
         await store.compact()
         await store.close()
-        per_step[length] = stored_bytes(root) / total
+        per_step[length] = bytes_below(root) / total
     return [
         Line(
             what=f"bytes of a step in runs of {' / '.join(map(str, _LENGTHS))} steps, after compact",
@@ -72,8 +71,3 @@ async def growth(folder: Path, scale: Scale) -> list[Line]:
             target=1.1,
         )
     ]
-
-
-def stored_bytes(root: Path) -> int:
-    """Return the size of a closed store: what it is made of, without the space it keeps for a full disk."""
-    return bytes_below(root) - sum(path.stat().st_size for path in root.glob("reserve*"))
