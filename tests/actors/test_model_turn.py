@@ -168,6 +168,31 @@ async def test_the_key_goes_along_as_a_header() -> None:
     assert all("x-team: stage" in head for head in heads)
 
 
+async def test_every_repetition_of_a_turn_has_the_same_header() -> None:
+    """33. Retries inside an attempt, and the attempt that follows a lost one, ask with one key."""
+    keys: list[str] = []
+
+    async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        keys.extend(line.partition(": ")[2] for line in head.split("\r\n") if line.startswith("idempotency-key"))
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def no_wait(_seconds: float) -> None:
+        return
+
+    async with await asyncio.start_server(busy, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        clients = ModelClients({"p": {"base_url": f"http://127.0.0.1:{port}", "max_attempts": 2}}, {})
+        turn = {"models": ["p/a"], "messages": []}
+        for attempt in (1, 2):
+            item = WorkItem(path="t", attempt=attempt, bundle="b", kind="turn", code="a", key="the-key", input=turn)
+            await ModelTurns(clients, sleep=no_wait).run_turn(item, Scope(run_id="r", workspace="w"), Stream())
+        await clients.close()
+    assert keys == ["the-key"] * 4
+
+
 async def test_a_busy_provider_is_asked_again_when_it_said(server: RehearsalServer) -> None:
     """Retry-After is honoured; the answer then is an ordinary one."""
     server.script.add(Reply(fault=Fault.http(429, retry_after_s=3)), Reply(text="now"))
