@@ -123,6 +123,13 @@ def answer_of(child: NodeState) -> Answer:
     return Answer(status="error", error={"code": code, "message": message, "facts": facts})
 
 
+def answer_now(child: NodeState) -> Answer | None:
+    """Return what a body that waits for this child gets now: nothing while the child moves."""
+    if child.is_final:
+        return answer_of(child)
+    return None if child.busy else Answer(status="parked")
+
+
 def suspend(
     run: RunState,
     node: NodeState,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from greenroom.runtime.contracts.events import Event
 from greenroom.runtime.contracts.records import LedgerRow, Record
-from greenroom.runtime.contracts.work import Answer, AttemptId
+from greenroom.runtime.contracts.work import Answer, AttemptId, Call
 from greenroom.runtime.core.state import NodeState
 from greenroom.runtime.host.book import RunEntry
 
@@ -33,8 +33,10 @@ class Batch:
 
     Attributes:
         charges: The rows of the ledger among `rows`.
+        asked: Calls of bodies whose child exists: answered when what is known of it is durable.
     """
 
     rows: list[Record] = field(default_factory=list)
     charges: list[LedgerRow] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    asked: list[tuple[RunEntry, Call, NodeState]] = field(default_factory=list)

@@ -48,6 +48,17 @@ class RunEntry:
     blobs: set[str] = field(default_factory=set)
     is_deleted: bool = False
 
+    async def settled(self) -> None:
+        """Wait until what is in memory is durable.
+
+        Raises:
+            RuntimeUnavailable: It will not be.
+        """
+        while (durable := self.durable) is not None:
+            await asyncio.shield(durable)
+            if self.durable is durable:
+                return
+
     @contextlib.contextmanager
     def held(self) -> Generator[None, None, None]:
         """Keep the run in memory while somebody works on it across awaits."""

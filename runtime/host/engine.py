@@ -40,7 +40,7 @@ from greenroom.runtime.contracts.work import (
 )
 from greenroom.runtime.core.advance import advance
 from greenroom.runtime.core.dispatch import pool_of, scope_of, work_item
-from greenroom.runtime.core.ending import answer_of
+from greenroom.runtime.core.ending import answer_now
 from greenroom.runtime.core.nodes import work_of
 from greenroom.runtime.core.spans import spans
 from greenroom.runtime.core.state import Check, NodeState, RunState
@@ -234,6 +234,10 @@ class Engine:
                 self.book.discard(report.run_id)
         if batch.rows:
             await self.commit(batch)
+        for entry, call, child in batch.asked:
+            await entry.settled()
+            if (answer := answer_now(child)) is not None:
+                self._answer(call, answer)
 
     async def _load_quietly(self, run_id: str) -> None:
         try:
@@ -300,10 +304,7 @@ class Engine:
         caller = entry.state.nodes[report.path]
         child = caller.calls.get(report.name)
         if child is not None:
-            if child.is_final:
-                self._answer(report, answer_of(child))
-            elif not child.busy:
-                self._answer(report, Answer(status="parked"))
+            batch.asked.append((entry, report, child))
             return
         bundle = entry.state.bundle
         known = {"agent": set(bundle.agents), "tool": set(bundle.tools), "workflow": set(bundle.workflows)}[report.kind]

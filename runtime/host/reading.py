@@ -11,7 +11,7 @@ from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.view import child_status, run_view
-from greenroom.runtime.host.book import RunEntry, no_run
+from greenroom.runtime.host.book import no_run
 from greenroom.runtime.host.engine import Engine
 
 MAX_WAIT_S = 60.0
@@ -27,7 +27,7 @@ class Reading:
     async def get(self, request: Get) -> dict[str, Json]:
         """Return a run as it stands."""
         entry, prefix = await self._engine.book.resolve(request.run_id, request.workspace)
-        await _settled(entry)
+        await entry.settled()
         view = run_view(entry.state, prefix)
         problem = self._engine.pools.problems.get(entry.state.bundle.id)
         if problem is not None and not entry.state.status.is_final:
@@ -50,7 +50,7 @@ class Reading:
                     raise no_run(request.run_id, request.workspace)
                 status = entry.state.status if not prefix else child_status(entry.state.nodes[prefix])
                 if status.is_final or status.is_parked:
-                    await _settled(entry)
+                    await entry.settled()
                     return run_view(entry.state, prefix)
                 left = deadline - loop.time()
                 if left <= 0:
@@ -127,14 +127,6 @@ class Reading:
             "items": [_head_view(head) for head in items],
             "next_cursor": _encode_cursor(items[-1].order) if len(found) > limit else None,
         }
-
-
-async def _settled(entry: RunEntry) -> None:
-    """Wait until what is in memory is durable; raises when it will not be."""
-    while (durable := entry.durable) is not None:
-        await asyncio.shield(durable)
-        if entry.durable is durable:
-            return
 
 
 def _encode_cursor(order: Key) -> str:

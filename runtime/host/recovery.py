@@ -8,8 +8,8 @@ from greenroom.runtime.contracts.errors import RunNotFound
 from greenroom.runtime.contracts.records import RunHead, Table
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
-from greenroom.runtime.contracts.work import Answer, Began, CallAnswer
-from greenroom.runtime.core.ending import answer_of
+from greenroom.runtime.contracts.work import Began, CallAnswer
+from greenroom.runtime.core.ending import answer_now
 from greenroom.runtime.core.fetches import open_fetches
 from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.host.batch import Batch
@@ -64,15 +64,9 @@ async def _stop_strays(engine: Engine) -> None:
 def _answer_again(engine: Engine, run: RunState, node: NodeState) -> None:
     """Answer what a living body may wait for: an answer that was due when the last life ended was never sent."""
     for name, child in node.calls.items():
-        if child.is_final:
-            answer = answer_of(child)
-        elif not child.busy:
-            answer = Answer(status="parked")
-        else:
-            continue
-        engine.pools.answer(
-            CallAnswer(run_id=run.run_id, path=node.path, attempt=node.attempt, name=name, answer=answer)
-        )
+        if (answer := answer_now(child)) is not None:
+            due = CallAnswer(run_id=run.run_id, path=node.path, attempt=node.attempt, name=name, answer=answer)
+            engine.pools.answer(due)
 
 
 async def _moving(engine: Engine) -> list[str]:

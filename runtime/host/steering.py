@@ -158,6 +158,8 @@ class Steering:
         """
         entry, _ = await self._engine.book.resolve(request.run_id, request.workspace)
         run = entry.state
+        if request.key is not None and request.key in run.signal_keys:
+            return await self._acknowledge(entry)
         if run.status.is_final:
             message = f"run {run.run_id} has ended ({run.status}); signal {request.name!r} was not taken"
             raise RunFinished(message, {"status": run.status.value})

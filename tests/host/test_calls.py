@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from greenroom import Agent, App, GreenroomError, StepContext, Workflow, step, tool
+from greenroom.runtime.contracts.work import Call
 from tests.host.crash_store import CrashStore
 from tests.host.harness import Harness, calm
 from tests.host.scripted_turns import ScriptedTurns, said
@@ -236,3 +237,35 @@ async def test_an_answer_that_died_with_the_runtime_is_given_by_the_next() -> No
         store.hit.clear()
         result = await run.result(timeout_s=5)
     assert (result.output, calls) == (2, {"body": 1})
+
+
+async def test_a_call_is_answered_only_when_its_childs_outcome_is_durable() -> None:
+    """5. A worker that asks again, while the child's outcome is being written, does not go on with what may be lost."""
+    gate, answered = asyncio.Event(), asyncio.Event()
+
+    async def body(value: int, ctx: StepContext) -> Any:
+        output = await ctx.workflow("plus").run(value)
+        answered.set()
+        return output
+
+    async def held(value: int) -> int:
+        await gate.wait()
+        return value + 1
+
+    store = CrashStore([3], "before")
+    app = App(workflows=[Workflow("w").then(body), Workflow("plus", input=int).then(held)])
+    async with Harness(app, storage=store) as harness:
+        run = await harness.client.workflow("w").start(1)
+        await calm()
+        gate.set()
+        await store.hit.wait()
+        engine = harness.host._engine
+        assert engine is not None
+        again = Call(run_id=run.run_id, path="body", attempt=1, name="plus", kind="workflow", target="plus", input=1)
+        asking = asyncio.ensure_future(engine.reported((again,)))
+        await calm()
+        assert not answered.is_set()
+        await harness.crash()
+        store.hit.clear()
+        assert (await run.result(timeout_s=5)).output == 2
+        asking.cancel()

@@ -219,3 +219,14 @@ async def test_the_context_of_a_computed_sleep_is_a_steps() -> None:
         await run.wait_for("waiting")
         await harness.clock.advance(30)
         assert (await run.result(timeout_s=5)).output == 7
+
+
+async def test_a_signal_that_is_sent_again_is_acknowledged_also_when_the_run_has_ended() -> None:
+    """1. Its sender did not hear that it was taken: the run's end, which it brought about, is no refusal."""
+    async with Harness(App(workflows=[Workflow("w").wait_for_signal("go")])) as harness:
+        run = await harness.client.workflow("w").start(1)
+        await run.signal("go", 2, key="k")
+        assert (await run.result(timeout_s=5)).status == "success"
+        await run.signal("go", 2, key="k")
+        with pytest.raises(RunFinished):
+            await run.signal("go", 2, key="other")
