@@ -14,7 +14,7 @@ from greenroom.storage.objects.ops import FileOps
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.place import local_place
 from greenroom.storage.parquet.store import ParquetStorage
-from tests.contract.records import head, journal
+from tests.contract.records import blob, head, journal
 from tests.contract.stores import rows
 from tests.fault.numbered_files import UnsyncedFiles
 
@@ -60,6 +60,7 @@ async def work(root: Path, files: FileOps, say: Say, *, tries: int = 1, is_locke
                 await do(storage.flush)
         await do(partial(_put_blob, storage, b"a blob", say))
         run = f"work-{DELETED}"
+        await do(partial(_put_blob_of, storage, run))
         say(f"deleting {run}")
         await do(partial(storage.append, [Deletion(scope="run", workspace="w", id=run, at=1.0)]))
         say(f"deleted {run}")
@@ -94,15 +95,16 @@ async def check(root: Path, said: Iterable[str]) -> None:
     """
     acknowledged, deleting, deleted, purged, blobs = (_named(said, what) for what in _WORDS)
     for run in purged:
-        assert not [str(path) for path in files_of(root) if _body(run)[:32] in path.read_bytes()]
+        traces = (_body(run)[:32], _body(f"blob of {run}")[:32])
+        assert not [path for path in files_of(root) if any(trace in path.read_bytes() for trace in traces)]
     storage = await ParquetStorage.open(root, _CALM, UnsyncedFiles())
     try:
         present = await whole_appends_of(storage)
         assert acknowledged - deleting <= present
         assert not deleted & present
         assert await _newest(storage) >= max((int(run.rpartition("-")[2]) for run in acknowledged), default=-1)
-        for blob in blobs:
-            assert await storage.get_blob(hashlib.sha256(blob.encode()).hexdigest()) == blob.encode()
+        for text in blobs:
+            assert await storage.get_blob(hashlib.sha256(text.encode()).hexdigest()) == text.encode()
         await storage.append([head("goes-on")])
         assert await storage.get(Table.RUNS, ("goes-on",)) is not None
     finally:
@@ -135,6 +137,13 @@ def _body(run: str) -> bytes:
 async def _put_blob(storage: ParquetStorage, data: bytes, say: Say) -> None:
     await storage.put_blob(hashlib.sha256(data).hexdigest(), data)
     say(f"blob {data.decode()}")
+
+
+async def _put_blob_of(storage: ParquetStorage, run: str) -> None:
+    data = _body(f"blob of {run}")
+    sha256 = hashlib.sha256(data).hexdigest()
+    await storage.put_blob(sha256, data)
+    await storage.append([blob(sha256, run)])
 
 
 async def whole_appends(root: Path, options: StoreOptions) -> set[str]:
