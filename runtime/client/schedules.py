@@ -76,6 +76,7 @@ class Trigger:
         run_id: What was started.
         reason: Why nothing was.
         run: How the run is: `status`, `started_at`, `ended_at`, `error`.
+        view: Everything the runtime tells of it, as JSON; times are epoch seconds.
     """
 
     number: int
@@ -87,6 +88,7 @@ class Trigger:
     run_id: str | None
     reason: str
     run: dict[str, Json] | None
+    view: dict[str, Json]
 
     @classmethod
     def from_json(cls, data: dict[str, Json]) -> "Trigger":
@@ -101,6 +103,7 @@ class Trigger:
             run_id=data.get("run_id"),
             reason=data.get("reason") or "",
             run=data.get("run"),
+            view=data,
         )
 
 
@@ -120,6 +123,7 @@ class SchedulesHandle:
         status: str | None = None,
         resource_id: str | None = None,
         thread_id: str | None = None,
+        name: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[ScheduleInfo]:
@@ -132,6 +136,7 @@ class SchedulesHandle:
             status=status,
             resource_id=resource_id,
             thread_id=thread_id,
+            name=name,
             limit=limit,
             cursor=cursor,
         )
@@ -162,6 +167,7 @@ class SchedulesHandle:
         resource_id: str | None = None,
         thread_id: str | None = None,
         options: dict[str, Json] | None = None,
+        name: str = "",
         metadata: dict[str, Json] | None = None,
         catch_up: CatchUp = "skip",
         max_catch_up: int = DEFAULT_CATCH_UP,
@@ -174,6 +180,7 @@ class SchedulesHandle:
             every: Instead of a cron line: an interval, in seconds or as a timedelta.
             input: What every run is started with; an agent's is its prompt.
             id: Of the caller's choice.
+            name: Shown to people.
             catch_up: What becomes of times that passed while the runtime was down: `skip`, `one` or `all`.
             max_catch_up: Most missed times that `all` makes up for; the newest are.
             overlap: `skip` starts nothing while the last run is still open.
@@ -200,6 +207,7 @@ class SchedulesHandle:
             resource_id=resource_id,
             thread_id=thread_id,
             options=options or {},
+            name=name,
             metadata=metadata or {},
             catch_up=catch_up,
             max_catch_up=max_catch_up,

@@ -27,6 +27,7 @@ class CreateSchedule(_Request, frozen=True, kw_only=True, omit_defaults=True, ta
     resource_id: str | None = None
     thread_id: str | None = None
     options: dict[str, Json] = {}
+    name: str = ""
     metadata: dict[str, Json] = {}
     catch_up: CatchUp = "skip"
     max_catch_up: int = DEFAULT_CATCH_UP
@@ -54,6 +55,7 @@ class ListSchedules(_Request, frozen=True, kw_only=True, omit_defaults=True, tag
     status: str | None = None
     resource_id: str | None = None
     thread_id: str | None = None
+    name: str | None = None
     limit: int = 100
     cursor: str | None = None
 

@@ -61,6 +61,7 @@ class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
     Attributes:
         status: `active`, `paused` or `ended`.
+        name: Shown to people.
         next_at: The first time that has not been dealt with; None when there is none any more.
         last_at: The time that fired last; no time up to it ever fires again.
         last_run_id: What that started.
@@ -91,6 +92,7 @@ class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     resource_id: str | None = None
     thread_id: str | None = None
     options: dict[str, Json] = {}
+    name: str = ""
     metadata: dict[str, Json] = {}
     catch_up: str = "skip"
     max_catch_up: int = DEFAULT_CATCH_UP

@@ -157,7 +157,7 @@ def ended(row: ScheduleRow, now: float) -> ScheduleRow:
 
 _DEFINED = (
     *("cron", "every_s", "timezone", "input", "state", "request_context", "resource_id", "thread_id", "options"),
-    *("metadata", "catch_up", "max_catch_up", "overlap"),
+    *("name", "metadata", "catch_up", "max_catch_up", "overlap"),
 )
 """Fields that a request and a row have in common."""
 

@@ -145,7 +145,7 @@ class ScheduleDesk:
         return {"schedule_id": request.schedule_id}
 
     async def _list(self, request: ListSchedules) -> dict[str, Json]:
-        names = ("kind", "target", "resource_id", "thread_id")
+        names = ("kind", "target", "resource_id", "thread_id", "name")
         where: dict[str, tuple[Json, ...]] = {
             name: (value,) for name in names if (value := getattr(request, name)) is not None
         }

@@ -116,8 +116,8 @@ async def test_unknown_fields_are_ignored(stage: Stage) -> None:
 
 async def test_unknown_routes_and_methods_are_json_too(stage: Stage) -> None:
     """404 and 405 name the path; parts that are not built yet are absent."""
-    missing = await stage.get("/api/schedules")
-    assert (missing.status_code, missing.json()["error"]) == (404, "there is no route GET /api/schedules")
+    missing = await stage.get("/api/scorers")
+    assert (missing.status_code, missing.json()["error"]) == (404, "there is no route GET /api/scorers")
     wrong = await stage.http.put("/api/workflows")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET")
     assert "error" in wrong.json()
