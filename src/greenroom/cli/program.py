@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from greenroom.cli import runs, storage, tools
+from greenroom.cli import runs, schedules, storage, tools
 from greenroom.cli.chat import chat
 from greenroom.cli.demo import demo
 from greenroom.cli.doctor import doctor
@@ -88,6 +88,7 @@ program.command("status")(status)
 program.command("run")(run_workflow)
 program.command("chat")(chat)
 program.add_typer(runs.program, name="runs")
+program.add_typer(schedules.program, name="schedules")
 program.add_typer(tools.program, name="tools")
 program.add_typer(storage.program, name="storage")
 program.command("rehearsal")(rehearsal)
