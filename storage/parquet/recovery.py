@@ -102,16 +102,19 @@ class Reader:
         """
         path = self._log.address_of(name)
         data = self._log.read(name)
-        if sealed is not None:
-            if len(data) < sealed:
-                raise corrupt(path, len(data), f"it has {len(data)} of at least {sealed} bytes")
-            data = data[:sealed]
+        end = len(data) if sealed is None else sealed
+        if len(data) < end:
+            raise corrupt(path, len(data), f"it has {len(data)} of at least {end} bytes")
         offset = start
-        while (size := self._read_frame(path, data, offset, name.epoch)) is not None:
+        while offset < end and (size := self._read_frame(path, data, offset, name.epoch)) is not None:
             offset += size
         self.sealed[str(name)] = offset
+        if sealed is not None:  # what stands behind was written by somebody who had lost the store, and is never read
+            if offset != end:
+                raise corrupt(path, min(offset, end), "a frame is damaged")
+            return
         rest = data[offset:]
-        if (sealed is not None and rest) or not (self._log.may_be_torn or (offset and not rest)):
+        if not (self._log.may_be_torn or (offset and not rest)):
             raise corrupt(path, offset, "a frame is damaged")
         torn = frame.read_header(data, offset)  # a header that arrived whole says where the next frame would stand
         behind = offset + (frame.HEADER_BYTES + torn.body_bytes if torn else 1)
