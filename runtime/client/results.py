@@ -251,6 +251,7 @@ class RunSummary:
     trace_id: str
     error: RunError | None
     cost_micros: int
+    forked_from: str | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Json]) -> "RunSummary":
@@ -268,4 +269,5 @@ class RunSummary:
             trace_id=data.get("trace_id") or "",
             error=RunError.from_json(data.get("error")),
             cost_micros=data.get("cost_micros") or 0,
+            forked_from=data.get("forked_from"),
         )

@@ -13,6 +13,7 @@ from greenroom.runtime.contracts.plan import (
     LoopNode,
     Node,
     ParallelNode,
+    SignalNode,
     WorkflowNode,
     WorkflowPlan,
 )
@@ -72,6 +73,9 @@ def _of_nodes(old: Node, new: Node, where: str) -> Iterator[str]:
         ):
             if one != other:
                 yield f"step {where!r} is {kind_of(old)} {one!r}, in it {other!r}"
+        case SignalNode(), SignalNode():
+            if old.signal != new.signal:
+                yield f"step {where!r} waits for signal {old.signal!r}, in it for {new.signal!r}"
         case (ForeachNode(body=one), ForeachNode(body=other)) | (LoopNode(body=one), LoopNode(body=other)):
             yield from _of_nodes(one, other, where)
         case (ParallelNode(members=mine), ParallelNode(members=others)) | (

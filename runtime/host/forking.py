@@ -8,6 +8,8 @@ import asyncio
 import hashlib
 import json
 
+import msgspec
+
 from greenroom.runtime.contracts.entries import Fork, Rewound, RunStarted
 from greenroom.runtime.contracts.errors import (
     AlreadyClaimed,
@@ -160,7 +162,6 @@ class Forking:
     def _started(
         self, request: ForkRun, run: RunState, node: NodeState, value: Json, state: dict[str, Json] | None
     ) -> RunStarted:
-        old = run.started
         fork = Fork(
             run_id=run.run_id,
             path=node.path,
@@ -169,22 +170,16 @@ class Forking:
             input=value,
             has_state=state is not None,
         )
-        return RunStarted(
+        return msgspec.structs.replace(
+            run.started,
             at=self._engine.clock.now(),
             run_id=self._engine.ids.run_id(),
-            workspace=old.workspace,
-            kind=old.kind,
-            target=old.target,
             bundle=self._bundle(run),
-            input=old.input,
             state=state if state is not None else run.base_state,
             request_context=run.request_context | self._engine.secrets.public(request.request_context),
-            resource_id=old.resource_id,
             key=request.key,
             trace_id=self._engine.ids.trace_id(),
-            thread_id=old.thread_id,
-            options=old.options,
-            single_step=old.single_step,
+            parent_span_id="",
             fork=fork,
         )
 

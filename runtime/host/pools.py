@@ -229,6 +229,7 @@ class Pools:
             self._starting[place] -= 1
         self.problems.pop(bundle, None)
         self._desks.setdefault(place, []).append(desk)
+        self._ensure(place)
         for scope, item in self._waiting.pop(place, []):
             self.dispatch(pool, scope, item)
 

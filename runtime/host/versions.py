@@ -128,8 +128,7 @@ class Versions:
         moved: list[Json] = []
         kept: list[Json] = []
         counts = {"migrated": 0, "refused": 0}
-        heads = [head async for head in self._open_heads(where, workspace=request.workspace)]
-        for head in heads:
+        async for head in self._open_heads(where, workspace=request.workspace):
             if head.bundle == target:
                 continue
             try:

@@ -83,6 +83,7 @@ def summary_json(run: RunSummary) -> dict[str, Json]:
         "finishedAt": millis_of(run.finished_at) or None,
         "resourceId": run.resource_id,
         "parentId": run.parent_id,
+        "forkedFrom": run.forked_from,
         "traceId": run.trace_id,
         "error": error,
         "costMicros": run.cost_micros,

@@ -261,6 +261,7 @@ class Harness:
         keeper.cancel()
         if engine is not None:
             await self.host._retention.stop()
+            await self.host._versions.stop()
             await engine.wheel.stop()
             await engine.pools.close(stop_workers=False)
         await asyncio.gather(keeper, return_exceptions=True)

@@ -7,6 +7,7 @@ import pytest
 from greenroom import (
     Agent,
     App,
+    InvalidInput,
     StepContext,
     Workflow,
     tool,
@@ -160,3 +161,24 @@ async def test_an_agent_is_forked_at_a_turn_and_at_a_call() -> None:
         assert calls == {"a": 1, "b": 1, "c": 1}
         assert [message["content"] for message in turns.asked[-1]["messages"][-2:]] == ["A", "C"]
         assert (await fork.get()).usage.total_tokens < first.usage.total_tokens
+
+
+async def test_a_lone_tool_is_forked_with_other_arguments() -> None:
+    """36. A run of a tool has one step, which is executed again; its arguments are checked."""
+
+    @tool
+    async def search(query: str, limit: int = 5) -> str:
+        """Search."""
+        calls[query] += 1
+        return f"{query} {limit}"
+
+    async with Harness(App(tools=[search])) as harness:
+        parent = await harness.client.start("tool", "search", {"query": "a"})
+        assert (await parent.result(timeout_s=5)).output == "a 5"
+        fork = await parent.fork(from_step="search", input={"query": "b"})
+        assert (await fork.result(timeout_s=5)).output == "b 5"
+        with pytest.raises(InvalidInput, match="input for step 'search'"):
+            await parent.fork(from_step="search", input={"limit": "x"})
+        await parent.rerun(from_step="search")
+        assert (await parent.result(timeout_s=5)).output == "a 5"
+    assert calls == {"a": 2, "b": 1}

@@ -45,6 +45,8 @@ async def test_a_step_has_one_key_over_retries_deaths_crashes_and_resumes() -> N
                 raise OSError("again")
             case 1 | 2:
                 await ctx.cancelled.wait()
+            case _:
+                pass
         return await ctx.suspend(None)
 
     flow = Workflow("main", input=list[int], retries=1).foreach(step(id="each")(shaky))

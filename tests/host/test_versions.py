@@ -4,8 +4,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from greenroom import App, NotFound, RequestError, StepContext, Workflow, step
+from greenroom import App, InvalidInput, NotFound, RequestError, StepContext, Workflow, step
 from greenroom.runtime.contracts.ports import BundleUnavailable, WorkerLink, WorkerSpec
 from greenroom.runtime.host.pools import MISSING_S
 from greenroom.runtime.host.versions import SWEEP_S
@@ -207,6 +208,45 @@ async def test_a_run_that_does_not_fit_stays_and_the_report_says_why(make: Any, 
         assert [(item["run_id"], item["reason"]) for item in told["refused"]] == [(run.run_id, reason)]
         await run.resume("ask", "yes")
         assert (await run.result(timeout_s=5)).output == ["a1", "ask1", "yes", "c1"]
+
+
+async def test_a_moved_step_has_the_schemas_of_its_new_version() -> None:
+    """37. What a person answers is checked by the version that will take it."""
+
+    class Answer(BaseModel):
+        word: str
+
+    def make(version: str, **options: Any) -> App:
+        async def ask(value: Any, ctx: StepContext) -> Any:
+            return await ctx.suspend(None)
+
+        return App(
+            workflows=[Workflow("main", input=list[str]).then(step(id="ask", description=version, **options)(ask))]
+        )
+
+    async with Harness(make("1")) as harness:
+        run = await harness.client.workflow("main").start([])
+        await run.result(timeout_s=5)
+        await harness.register(make("2", resume=Answer))
+        await harness.client.bundles.migrate()
+        with pytest.raises(InvalidInput, match="word"):
+            await run.resume("ask", {"other": 1})
+
+
+async def test_a_run_that_waits_for_another_signal_does_not_fit() -> None:
+    """37. A signal that is sent to it under the old name must not be lost."""
+
+    def make(signal: str) -> App:
+        return App(workflows=[Workflow("main").wait_for_signal(signal, id="paid")])
+
+    async with Harness(make("one")) as harness:
+        await harness.client.workflow("main").start(None)
+        await calm()
+        await harness.register(make("two"))
+        told = await harness.client.bundles.migrate()
+        assert [item["reason"] for item in told["refused"]] == [
+            "step 'paid' waits for signal 'one', in it for 'two'",
+        ]
 
 
 async def test_a_running_run_is_not_moved() -> None:
