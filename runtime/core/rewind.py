@@ -82,7 +82,8 @@ def _begin_again(run: RunState, entry: Rewound) -> None:
     root.timeline = run.rewinds
     run.nodes = {"": root}
     run.frames = [root]
-    for kept_until_now in (run.agenda, run.around, run.timers, run.waiters, run.callers, run.needs, run.given, run.ready):
+    agenda, waits = (run.agenda, run.around, run.ready), (run.timers, run.waiters, run.callers)
+    for kept_until_now in (*agenda, *waits, run.needs, run.given):
         kept_until_now.clear()
     run.status = RunStatus.PENDING
     run.error = run.finished_at = run.is_timed_out = None
