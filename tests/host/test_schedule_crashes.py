@@ -11,7 +11,8 @@ import pytest
 
 from greenroom import App, Schedule, Workflow
 from greenroom.runtime.contracts.errors import Fenced
-from greenroom.runtime.contracts.records import JournalRow, Key, KeyRow, Record, RunHead, ScheduleRow, Table, TriggerRow
+from greenroom.runtime.contracts.records import JournalRow, Key, KeyRow, Record, RunHead, Table
+from greenroom.runtime.contracts.schedules import ScheduleRow, TriggerRow
 from greenroom.runtime.contracts.storage import Query, StoreHealth
 from greenroom.storage.memory import MemoryStorage
 from tests.host.clockwork import HOUR_S, echo
@@ -135,7 +136,8 @@ class Writer(MemoryStorage):
 
 async def test_of_many_runtimes_that_want_to_fire_one_does() -> None:
     """Each was started on the store while the others lived; all their wheels have the same times."""
-    shared, epochs = MemoryStorage(), []  # type: tuple[MemoryStorage, list[int]]
+    shared = MemoryStorage()
+    epochs: list[int] = []
     app = hourly()
     hosts: list[Harness] = []
     try:

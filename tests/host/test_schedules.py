@@ -1,6 +1,8 @@
 """Schedules: what fires when, and what becomes of missed times. On a clock that obeys."""
 
+import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from greenroom import (
     Workflow,
     every,
 )
-from greenroom.runtime.contracts.records import Record, ScheduleRow
+from greenroom.runtime.contracts.records import Record
+from greenroom.runtime.contracts.schedules import ScheduleRow
 from greenroom.storage.memory import MemoryStorage
+from greenroom.storage.parquet.store import ParquetStorage
 from tests.host.clockwork import DAY_S, HOUR_S, away, echo, nine_daily, run_count, timers, told
 from tests.host.harness import START, Harness
 
@@ -175,9 +179,10 @@ async def test_a_time_whose_run_cannot_start_is_in_the_history_and_the_next_is_t
 )
 async def test_a_schedule_that_could_not_fire_is_refused(wrong: dict[str, Any], message: str) -> None:
     """Nothing is made, and the field is named."""
+    fields: dict[str, Any] = {"input": 1} | wrong
     async with Harness(App(workflows=[Workflow("w", input=int).then(echo)])) as harness:
         with pytest.raises(InvalidInput, match=message):
-            await harness.client.schedules.create(workflow="w", **{"input": 1, **wrong})
+            await harness.client.schedules.create(workflow="w", **fields)
         assert len(await harness.client.schedules.list()) == 0
 
 
@@ -239,3 +244,31 @@ class _Appends(MemoryStorage):
     async def append(self, records: Any) -> int:
         self.appended.append(list(records))
         return await super().append(records)
+
+
+@pytest.mark.parametrize("is_flushed", [False, True], ids=["in the journal", "in parts"])
+async def test_schedules_are_found_again_in_a_store_of_files(tmp_path: Path, is_flushed: bool) -> None:
+    """The next life fires the one whose time comes, and goes on with its history."""
+    ran = asyncio.Event()
+
+    async def note(value: Any) -> Any:
+        ran.set()
+        return value
+
+    app = App(workflows=[Workflow("w").then(note)])
+    for day in range(2):
+        store = await ParquetStorage.open(tmp_path)
+        async with Harness(app, storage=store) as harness, asyncio.timeout(20):
+            harness.clock.time += day * DAY_S
+            for name, line in (("near", "0 9 * * *"), ("far", "0 9 1 * *")):
+                await harness.client.schedules.create(id=name, workflow="w", cron=line)
+            if is_flushed:
+                await store.flush()
+            await harness.crash()
+            await harness.client.describe()
+            ran.clear()
+            await harness.clock.advance(HOUR_S)
+            await ran.wait()
+            assert await told(harness, "near") == [("schedule", "started", 24 * done) for done in range(day + 1)]
+            assert await told(harness, "far") == []
+        await store.close()
