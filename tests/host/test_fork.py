@@ -1,5 +1,6 @@
 """Forks: a new run that takes over what came before a step, and executes from there."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -202,8 +203,10 @@ async def test_two_forks_with_one_key_are_one() -> None:
     async with Harness(App(workflows=[flow])) as harness:
         parent = await harness.client.workflow("main").start(1)
         await parent.result(timeout_s=5)
-        one = await parent.fork(from_step="b", key="k")
+        made = await asyncio.gather(*(parent.fork(from_step="b", key="k") for _ in range(8)))
+        one = made[0]
         await one.result(timeout_s=5)
+        assert {fork.run_id for fork in made} == {one.run_id}
         assert (await parent.fork(from_step="b", key="k")).run_id == one.run_id
         with pytest.raises(AlreadyClaimed, match="key 'k' already started run"):
             await parent.fork(from_step="a", key="k")

@@ -182,3 +182,27 @@ async def test_a_lone_tool_is_forked_with_other_arguments() -> None:
         await parent.rerun(from_step="search")
         assert (await parent.result(timeout_s=5)).output == "a 5"
     assert calls == {"a": 2, "b": 1}
+
+
+async def test_what_is_approved_in_a_fork_is_what_is_executed() -> None:
+    """36, 43. Arguments that are given for a call are those that are shown, with their hash, and those that it gets."""
+
+    @tool(requires_approval=True)
+    async def publish(page: str) -> str:
+        """Publish."""
+        calls[page] += 1
+        return page
+
+    turns = ScriptedTurns({"writer": [called(("publish", {"page": "old"})), said("Done.")]})
+    writer = Agent(id="writer", instructions="Write.", model="m/m", tools=[publish])
+    async with Harness(App(agents=[writer]), turns=turns) as harness:
+        parent = await harness.client.start("agent", "writer", "Go.")
+        asked = (await parent.result(timeout_s=5)).suspend_payload["publish"]
+        fork = await parent.fork(from_step="publish", input={"page": "new"})
+        shown = (await fork.result(timeout_s=5)).suspend_payload["publish"]
+        assert (shown["arguments"], shown["args_hash"] != asked["args_hash"]) == ({"page": "new"}, True)
+        agent = harness.client.agent("writer")
+        await agent.approve(fork.run_id, shown["tool_call_id"], args_hash=shown["args_hash"])
+        assert (await fork.result(timeout_s=5)).output == "Done."
+        assert (await parent.get()).suspend_payload["publish"] == asked
+    assert calls == {"new": 1}
