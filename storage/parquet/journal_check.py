@@ -63,7 +63,7 @@ class _JournalCheck:
         start = self._find_chain(name, sealed, 0) if self._is_lost else 0
         while start >= 0:
             try:
-                self._reader.read_segment(name, sealed, start)
+                self._reader.read_segment(name, self._log.read(name), sealed, start)
             except StorageCorrupt as error:
                 offset = int(error.facts["offset"])
                 self._add(str(error.facts["file"]), offset, str(error.facts["found"]))

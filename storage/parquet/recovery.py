@@ -7,6 +7,9 @@ behind damage, or a break in the chain, means that acknowledged records are gone
 A limit: damage to exactly the last acknowledged frame looks like a frame that was being written.
 """
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 import msgspec
@@ -59,9 +62,20 @@ def replay(log: Log, objects: Objects, manifest: Manifest) -> Recovery:
     names = {str(name): name for name in segments(log, manifest)}
     for missing in sorted(manifest.sealed.keys() - names.keys()):
         raise corrupt(f"{log.address}/{missing}", 0, "the file is missing")
-    for text, name in names.items():
-        reader.read_segment(name, manifest.sealed.get(text))
+    for name, data in _read_ahead(log, list(names.values())):
+        reader.read_segment(name, data, manifest.sealed.get(str(name)))
     return Recovery(reader.frames, reader.end, reader.sealed, reader.torn_bytes)
+
+
+def _read_ahead(log: Log, names: Sequence[SegmentName]) -> Iterator[tuple[SegmentName, bytes]]:
+    """Give out segments with what they hold; the disk reads the next one while its predecessor is decoded."""
+    with ThreadPoolExecutor(1, "greenroom-replay") as reading:
+        coming = reading.submit(log.read, names[0]) if names else None
+        for name, following in zip_longest(names, names[1:]):
+            assert coming is not None  # noqa: S101 - there is a name
+            data = coming.result()
+            coming = reading.submit(log.read, following) if following is not None else None
+            yield name, data
 
 
 def segments(log: Log, manifest: Manifest) -> list[SegmentName]:
@@ -90,10 +104,11 @@ class Reader:
         self._log = log
         self._objects = objects
 
-    def read_segment(self, name: SegmentName, sealed: int | None, start: int = 0) -> None:
-        """Read one segment up to its last valid frame.
+    def read_segment(self, name: SegmentName, data: bytes, sealed: int | None, start: int = 0) -> None:
+        """Take one segment up to its last valid frame.
 
         Args:
+            data: What the segment holds.
             sealed: How many bytes count, when an earlier recovery has said so.
             start: Where the first frame to read begins.
 
@@ -101,7 +116,6 @@ class Reader:
             StorageCorrupt: Acknowledged records are damaged or missing.
         """
         path = self._log.address_of(name)
-        data = self._log.read(name)
         end = len(data) if sealed is None else sealed
         if len(data) < end:
             raise corrupt(path, len(data), f"it has {len(data)} of at least {end} bytes")
