@@ -12,7 +12,7 @@ OUT ?= dist
 # Ray would restart every worker through `uv run` when it finds a uv parent.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 
-.PHONY: help setup demo up test check fmt lint types imports fault cluster docs wheel bench bench-storage lock
+.PHONY: help setup demo up test check fmt lint types imports fault simulate cluster docs wheel bench bench-storage lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ imports: $(READY) ## who may import whom
 
 fault: $(READY) ## crash and damage tests in their long form (thousands of kills)
 	@$(BIN)/pytest tests/fault --long -o faulthandler_timeout=3600 $(ARGS)
+
+simulate: $(READY) ## crash schedules from seeds (ARGS="--seeds 1000000", or --seed N)
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 cluster: $(READY) ## tests on a real Ray
 	@$(BIN)/pytest tests -m cluster $(ARGS)

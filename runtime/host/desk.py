@@ -198,14 +198,14 @@ class WorkerDesk:
             while not self._inbox.empty():
                 replies.append(self._inbox.get_nowait())
             known = [reply for reply in replies if reply is not None]
-            if known:
-                try:
+            try:
+                if known:
                     await self._take(known)
-                except (StorageError, RuntimeUnavailable):
-                    return  # the host starts over from the store and attaches anew
-            if len(known) < len(replies):
-                await self._on_lost(self)
-                return
+                if len(known) < len(replies):
+                    await self._on_lost(self)
+                    return
+            except (StorageError, RuntimeUnavailable):
+                return  # the host starts over from the store and attaches anew
 
     async def _take(self, replies: list[Reports]) -> None:
         reports = tuple(report for reply in replies for report in reply.reports)

@@ -1,0 +1,190 @@
+"""One number, one schedule: a scenario's run is crashed, stalled and recovered as the seed says, and must not show it.
+
+The result is compared with that of the run that nothing happened to; `Witness` looks at everything on the way.
+"""
+
+import logging
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from greenroom.runtime.client.results import RunResult
+from greenroom.testing.clock import LoopClock
+from greenroom.testing.event_loop import Stuck, run_simulated
+from greenroom.testing.fake_runtime import FakeRuntime
+from greenroom.testing.scenario import RUN_ID, Driver, Scenario
+from greenroom.testing.scripted_model import ScriptedModel
+from greenroom.testing.seeded_faults import SeededFaults
+from greenroom.testing.witness import Witness
+
+MAX_SETTLE_S: Final = 60
+"""Virtual time after the end in which everything must come to rest: callbacks, messages under way, cancels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What became of one schedule.
+
+    Attributes:
+        result: What of the run must not depend on what happened on the way.
+        calls: How often each body ran.
+        deaths: How often the runtime died.
+        worker_deaths: How often workers died.
+        commits: How many commits there were, the lost ones among them.
+        trace: Hash of everything that happened.
+        violations: What must not have been.
+    """
+
+    result: dict[str, Any] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    deaths: int = 0
+    worker_deaths: int = 0
+    commits: int = 0
+    trace: str = ""
+    violations: tuple[str, ...] = ()
+
+
+class Simulation:
+    """One scenario under any number of seeds.
+
+    Args:
+        scenario: What runs.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._calls: Counter[str] = Counter()
+        self._app = scenario.make(self._calls)
+        self._peaceful: Story | None = None
+
+    @property
+    def peaceful(self) -> Story:
+        """What becomes of the run to which nothing happens."""
+        if self._peaceful is None:
+            self._peaceful = self.tell(None)
+        return self._peaceful
+
+    def check(self, seed: int) -> list[str]:
+        """Return what goes wrong under a seed: nothing, it is hoped."""
+        return self.examine(seed)[0]
+
+    def examine(self, seed: int) -> tuple[list[str], Story]:
+        """Return what goes wrong under a seed, and the story."""
+        peaceful, story = self.peaceful, self.tell(seed)
+        return [*peaceful.violations, *self._compare(story)], story
+
+    def tell(self, seed: int | None) -> Story:
+        """Return what becomes of the run under a seed; without one nothing goes wrong."""
+        chance = random.Random(seed) if seed is not None else None
+        witness, complaints = Witness(), list[str]()
+        self._calls.clear()
+        logging.disable(logging.CRITICAL)  # the runtime rightly tells of everything that dies
+        try:
+            story = run_simulated(self._tell(chance, witness), chance, complaints)
+            return replace(story, violations=(*story.violations, *complaints))
+        except Stuck as stuck:
+            return Story(trace=witness.trace, violations=(*witness.violations, f"the run does not end: {stuck}"))
+        finally:
+            logging.disable(logging.NOTSET)
+
+    async def _tell(self, chance: random.Random | None, witness: Witness) -> Story:
+        scenario = self._scenario
+        model = ScriptedModel(scenario.script) if scenario.script is not None else None
+        faults = SeededFaults(chance) if chance is not None else None
+        fake = FakeRuntime(
+            self._app,
+            clock=LoopClock(),
+            model=model,
+            faults=faults,
+            on_kept=witness.kept,
+            on_dispatch=witness.dispatched,
+        )
+        async with fake:
+            driver = Driver(fake.client, scenario, callers=chance.choice((1, 1, 3)) if chance is not None else 1)
+            result = await driver.drive()
+            if faults is not None:
+                faults.is_calm = True
+            await _afterwards(fake, driver, result, witness)
+        calls = Counter(self._calls)
+        for request in model.requests if model is not None else ():
+            calls[f"a turn of {request['agent']} after {len(request['messages'])} messages"] += 1
+        return Story(
+            result=_shown(result),
+            calls=calls,
+            deaths=fake.deaths,
+            worker_deaths=faults.dead.total() if faults is not None else 0,
+            commits=fake.commits.count,
+            trace=witness.trace,
+            violations=tuple(witness.violations),
+        )
+
+    def _compare(self, story: Story) -> list[str]:
+        """Return what is wrong with a story, seen beside that of the run to which nothing happened."""
+        wrong = list(story.violations)
+        if not story.result:
+            return wrong
+        peaceful = self.peaceful
+        for name, value in peaceful.result.items():
+            if story.result[name] != value:
+                wrong.append(f"{name} is {story.result[name]!r} and without faults {value!r}")
+        for path in sorted({*peaceful.calls, *story.calls}):
+            surplus = story.calls[path] - peaceful.calls[path]
+            if surplus > story.worker_deaths:
+                wrong.append(f"{path!r} ran {surplus} times too often; {story.worker_deaths} workers died")
+            if self._scenario.is_once(path) and story.calls[path] > 1:
+                wrong.append(f'{path!r} has effect="once" and ran {story.calls[path]} times')
+        return wrong
+
+
+def _shown(result: RunResult) -> dict[str, Any]:
+    return {
+        "status": result.status,
+        "output": result.output,
+        "error": result.error,
+        "state": result.state,
+        "steps": {path: (step.status, step.input, step.output, step.error) for path, step in result.steps.items()},
+    }
+
+
+async def _afterwards(fake: FakeRuntime, driver: Driver, result: RunResult, witness: Witness) -> None:
+    """Look at what is left when the run has ended and everything is calm."""
+    wrong = witness.violations
+    wrong += await _left_over(fake, witness)
+    numbers = [event.seq for event in driver.seen]
+    if numbers != list(range(1, len(numbers) + 1)):
+        wrong.append(f"the reader saw the events {numbers}")
+    if not driver.seen or driver.seen[-1].type != "run_finished":
+        wrong.append("the last event is not run_finished")
+    if witness.heads[RUN_ID].status != result.status:
+        wrong.append(f"the run's row says {witness.heads[RUN_ID].status}, the result {result.status}")
+    for path, keys in driver.resumed.items():
+        if witness.resumed[path] != len(keys):
+            wrong.append(f"resumes {keys} of {path!r} were acknowledged, {witness.resumed[path]} are in the journal")
+    if sorted(driver.signaled) != sorted(key for key in witness.signaled if key):
+        wrong.append(f"signals {driver.signaled} were acknowledged, {witness.signaled} are in the journal")
+    witness.check_books()
+    await fake.crash()
+    again = await (await fake.client.run(RUN_ID)).get()
+    if _shown(again) != _shown(result):
+        wrong.append("the run read from its journal is not the run that was in memory")
+    for worker in fake.spawner.living:  # they have told the new runtime what they have in hand
+        wrong += [f"{worker.name} still runs {place}" for place in worker.running]
+
+
+async def _left_over(fake: FakeRuntime, witness: Witness) -> list[str]:
+    """Return what still moves or waits some time after the end, when every message has arrived."""
+    found: list[str] = []
+    for _ in range(MAX_SETTLE_S):
+        await fake.clock.sleep_until(fake.clock.now() + 1.0)
+        status = await fake.client.status()
+        if status["state"] != "running":
+            found = [f"the runtime is {status['state']}"]
+            continue
+        found = [f"{head.run_id} is still open" for head in witness.heads.values() if head.is_open]
+        found += [f"{head.run_id} waits for {head.wake_at}" for head in witness.heads.values() if head.wake_at]
+        found += [f"{status['timers']} timers are left over"] * bool(status["timers"])
+        found += [f"{worker['name']} has a load" for worker in status["workers"] if worker["load"]]
+        if not found:
+            break
+    return found

@@ -1,0 +1,132 @@
+"""What must hold at every moment of a simulated run, however it is crashed: seen from store and workers."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from greenroom.runtime.contracts.entries import (
+    AttemptEnded,
+    Entry,
+    Failed,
+    Resumed,
+    RunEnded,
+    Scheduled,
+    Signaled,
+    Succeeded,
+)
+from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record, RunHead
+from greenroom.runtime.contracts.work import Scope, WorkItem
+from greenroom.testing.fake_workers import FakeWorker
+
+_entries = msgspec.msgpack.Decoder(list[Entry])
+
+
+class Witness:
+    """Sees what the store keeps and what workers are given, and notes what must not be.
+
+    Attributes:
+        violations: What was wrong.
+        resumed: Resumes in the journal, by path.
+        signaled: Keys of the signals in the journal.
+        heads: The newest row of each run and child run.
+    """
+
+    def __init__(self) -> None:
+        self.violations: list[str] = []
+        self.resumed: Counter[str] = Counter()
+        self.signaled: list[str | None] = []
+        self.heads: dict[str, RunHead] = {}
+        self._trace = hashlib.blake2b(digest_size=16)
+        self._groups: dict[str, int] = {}
+        self._intended: set[tuple[str, str, int]] = set()
+        self._dispatched: set[tuple[str, str, int]] = set()
+        self._ended: set[tuple[str, str, int]] = set()
+        self._succeeded: set[tuple[str, str]] = set()
+        self._paid: set[str] = set()
+        self._charged: Counter[str] = Counter()
+        self._finishes: Counter[str] = Counter()
+
+    @property
+    def trace(self) -> str:
+        """What happened so far, as a hash: the same seed gives the same."""
+        return self._trace.hexdigest()
+
+    def note(self, what: str) -> None:
+        """Add something that happened to the trace."""
+        self._trace.update(what.encode())
+
+    def kept(self, records: Sequence[Record]) -> None:
+        """See what the store keeps."""
+        for record in records:
+            self._trace.update(type(record).__name__.encode())
+            match record:
+                case JournalRow():
+                    self._trace.update(record.body)
+                    self._journal(record)
+                case RunHead():
+                    self.heads[record.run_id] = record
+                case LedgerRow():
+                    self._charged[record.entry_id] += 1
+                case _:
+                    pass
+
+    def dispatched(self, worker: FakeWorker, scope: Scope, item: WorkItem) -> None:
+        """See what a worker is given."""
+        self.note(f"{worker.name} {item.path} {item.attempt}")
+        if item.kind == "check":
+            return
+        attempt = (scope.run_id, item.path, item.attempt)
+        if attempt not in self._intended:
+            self._wrong(f"attempt {item.attempt} of {item.path!r} was dispatched before its intent was durable")
+        if attempt in self._dispatched:
+            self._wrong(f"attempt {item.attempt} of {item.path!r} was dispatched twice")
+        if attempt in self._ended:
+            self._wrong(f"attempt {item.attempt} of {item.path!r} was dispatched after its outcome")
+        self._dispatched.add(attempt)
+
+    def check_books(self) -> None:
+        """See that what was paid for is charged exactly once."""
+        if set(self._charged) != self._paid or max(self._charged.values(), default=1) > 1:
+            self._wrong(f"paid turns {sorted(self._paid)}, ledger entries {sorted(self._charged.elements())}")
+
+    def _journal(self, row: JournalRow) -> None:
+        last = self._groups.get(row.run_id, 0)
+        if row.group != last + 1:
+            self._wrong(f"journal of {row.run_id} has group {row.group} behind {last}")
+        self._groups[row.run_id] = row.group
+        for entry in _entries.decode(row.body):
+            self._entry(row.run_id, entry)
+
+    def _entry(self, run_id: str, entry: Entry) -> None:
+        match entry:
+            case Scheduled():
+                if (run_id, entry.path) in self._succeeded:
+                    self._wrong(f"{entry.path!r} was scheduled again after its outcome was durable")
+                self._intended.add((run_id, entry.path, entry.attempt))
+            case AttemptEnded():
+                self._outcome(run_id, entry)
+            case Resumed():
+                self.resumed[entry.path] += 1
+            case Signaled():
+                self.signaled.append(entry.key)
+            case RunEnded():
+                self._finishes[run_id] += 1
+                if self._finishes[run_id] > 1:
+                    self._wrong(f"run {run_id} ended twice")
+            case _:
+                pass
+
+    def _outcome(self, run_id: str, entry: AttemptEnded) -> None:
+        attempt = (run_id, entry.path, entry.attempt)
+        if attempt in self._ended:
+            self._wrong(f"attempt {entry.attempt} of {entry.path!r} has two outcomes")
+        self._ended.add(attempt)
+        if isinstance(entry.outcome, Succeeded):
+            self._succeeded.add((run_id, entry.path))
+        if isinstance(entry.outcome, Succeeded | Failed) and entry.outcome.usage is not None:
+            self._paid.add(f"charge:{run_id}:{entry.path}:{entry.attempt}")
+
+    def _wrong(self, what: str) -> None:
+        self.violations.append(what)

@@ -1,0 +1,73 @@
+"""The scenarios of the host's crash tests, for the simulator, and a few that only it can drive."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from greenroom import App, StepContext, Workflow
+from greenroom.runtime.contracts.values import Json
+from greenroom.testing.scenario import Answer, Scenario
+from greenroom.testing.scripted_model import tool_call
+from tests.host import scenarios as hosted
+
+
+def _answers(answers: dict[str, list[Json]]) -> Answer:
+    return lambda path, number: answers[path][number - 1]
+
+
+def _hosted(name: str, **options: Any) -> Scenario:
+    known = next(scenario for scenario in hosted.SCENARIOS if scenario.name == name)
+    return Scenario(
+        name=name, make=known.make, input=known.input, state=known.state, answer=_answers(known.answers), **options
+    )
+
+
+def once(calls: Counter[str]) -> App:
+    make = hosted._counted(calls)
+    flow = Workflow("main", input=int).then(make("a", effect="once"))
+    return App(workflows=[flow.then(make("b", effect="once")).then(make("c"))])
+
+
+def stuck(calls: Counter[str]) -> App:
+    make = hosted._counted(calls)
+
+    async def hang(value: Any, ctx: StepContext) -> Any:
+        if ctx.attempt == 1 or calls[ctx.path] == 1:
+            await asyncio.Event().wait()
+        return value
+
+    flow = Workflow("main", input=int).then(make("a")).then(make("hang", hang, timeout_s=30, retries=2))
+    return App(workflows=[flow.then(make("b"))])
+
+
+def canceled(calls: Counter[str]) -> App:
+    make = hosted._counted(calls)
+
+    async def hang(value: Any, ctx: StepContext) -> Any:
+        await asyncio.Event().wait()
+
+    inner = Workflow("inner").then(make("deep", hang))
+    flow = Workflow("main", input=int).then(make("a")).then(inner)
+    return App(workflows=[flow.then(make("never"))])
+
+
+SCENARIOS = [
+    _hosted(
+        "agents",
+        script={
+            "writer": [
+                [tool_call("search", query="a"), tool_call("helper", prompt="b"), tool_call("nothing")],
+                tool_call("publish", page="p"),
+                "Done.",
+            ],
+            "helper": [tool_call("search", query="c"), "Helped."],
+        },
+    ),
+    *(_hosted(name) for name in ("sequence", "blocks", "loops", "nested", "people", "retries", "children")),
+    _hosted("waits", signals={"paid": {"sum": 3}}),
+    _hosted("failing"),
+    _hosted("finishing"),
+    Scenario(name="once", make=once, input=7, in_doubt=lambda path, number: 7, is_once=lambda path: path in {"a", "b"}),
+    Scenario(name="stuck", make=stuck, input=1),
+    Scenario(name="canceled", make=canceled, input=1, cancel_at="inner/deep"),
+]
