@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from greenroom.runtime.contracts.values import Json
+from greenroom.runtime.contracts.values import MAX_INLINE_BYTES, Json
 
 CatchUp: TypeAlias = Literal["skip", "one", "all"]
 """What becomes of fire times that passed while nobody could fire: none, one run for all of them, or a run for each."""
@@ -18,6 +18,16 @@ Overlap: TypeAlias = Literal["allow", "skip"]
 DEFAULT_CATCH_UP: Final = 100
 MAX_CATCH_UP: Final = 1_000
 MAX_SCHEDULE_ID: Final = 200
+MAX_INPUT_BYTES: Final = MAX_INLINE_BYTES
+"""Largest input of a schedule, as JSON: every fire writes it anew."""
+
+
+def too_large(value: Json) -> str:
+    """Return what is wrong with an input that no schedule takes for its size, or an empty text."""
+    size = len(msgspec.json.encode(value))
+    if size <= MAX_INPUT_BYTES:
+        return ""
+    return f"an input has {MAX_INPUT_BYTES:,} bytes at most, and this has {size:,}; give it a name of what is elsewhere"
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,6 +16,7 @@ from greenroom.runtime.contracts.schedules import (
     Overlap,
     SchedulePlan,
     Timing,
+    too_large,
 )
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.cron import EXAMPLE, check_timing
@@ -138,6 +139,8 @@ def _checked_input(schedule: Schedule, input_type: Any) -> Json:
     schema = input_schema(input_type)
     is_left_out = schedule.input is None and schema is not None and schema.get("type") == "object"
     value: Json = {} if is_left_out else dump(schedule.input)
+    if wrong := too_large(value):
+        raise _refused("input", wrong)
     issues: list[dict[str, str]]
     try:
         value = json_schema.check(schema, value, repr(schedule))

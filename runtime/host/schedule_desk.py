@@ -20,7 +20,14 @@ from greenroom.runtime.contracts.schedule_requests import (
     RunSchedule,
     ScheduleHistory,
 )
-from greenroom.runtime.contracts.schedules import MAX_CATCH_UP, MAX_SCHEDULE_ID, ScheduleRow, Timing, TriggerRow
+from greenroom.runtime.contracts.schedules import (
+    MAX_CATCH_UP,
+    MAX_SCHEDULE_ID,
+    ScheduleRow,
+    Timing,
+    TriggerRow,
+    too_large,
+)
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.cron import check_timing
@@ -120,6 +127,8 @@ class ScheduleDesk:
             input=request.input,
             state=request.state,
         )
+        if wrong := too_large(request.input):
+            raise _invalid("input", wrong)
         _, value, state = await self.starter.checked(start)
         context = self.engine.secrets.public(request.request_context)
         return msgspec.structs.replace(request, input=value, state=state, request_context=context)

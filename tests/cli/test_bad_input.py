@@ -25,6 +25,7 @@ GONE = 2**22 - 1
         ("runs", "list"),
         ("runs", "show", "r"),
         ("chat", "writer"),
+        ("schedules", "list"),
         ("tools", "list"),
         ("tools", "exec", "add"),
         ("down",),

@@ -173,6 +173,7 @@ async def test_a_time_whose_run_cannot_start_is_in_the_history_and_the_next_is_t
         ({"cron": "@daily", "timezone": "Mars"}, "time zone 'Mars' is not known"),
         ({"every": 0.1}, "an interval is 1 second or more"),
         ({"cron": "@daily", "input": "text"}, "Invalid input for workflow 'w'"),
+        ({"cron": "@daily", "input": "x" * 300_000}, "an input has 262,144 bytes at most"),
         ({"cron": "@daily", "max_catch_up": 0}, "max_catch_up is 1 to"),
         ({"cron": "@daily", "id": " "}, "a schedule's id has 1 to"),
     ],

@@ -85,4 +85,6 @@ def test_the_input_of_a_schedule_is_checked_when_the_app_is_built() -> None:
     for given, message in (({"amount": 3}, "amount: must be even"), (None, "amount: field required"), (2, "root: ")):
         with pytest.raises(DefinitionError, match=message):
             plans(Schedule("@daily", input=given), input=Amount)
+    with pytest.raises(DefinitionError, match="an input has 262,144 bytes at most"):
+        plans(Schedule("@daily", input="x" * 300_000))
     assert plans(Schedule("@daily", input=2), input=Amount, validate=False)[0].input == 2
