@@ -96,7 +96,6 @@ class PurgeReceipt(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         deletions: How many deletions were carried out.
         rows: How many rows were removed.
-        anonymous_rows: Rows of the ledger that stay and no longer say whose they are.
         files: What was removed: parts, segments of the journal, manifests, set-aside bytes, blobs.
         bytes: Their size together.
     """
@@ -104,7 +103,6 @@ class PurgeReceipt(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     deletions: int
     rows: int
-    anonymous_rows: int = 0
     files: tuple[str, ...] = ()
     bytes: int = 0
 

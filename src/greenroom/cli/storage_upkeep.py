@@ -101,8 +101,6 @@ def purge(*, storage: StorageOption = None, address: AddressOption = None, as_js
         "files": f"{as_count(len(receipt.files))} removed, {as_bytes(receipt.bytes)}",
         "took": as_duration(time.monotonic() - began),
     }
-    if receipt.anonymous_rows:
-        facts["ledger"] = f"{as_count(receipt.anonymous_rows, 'row')} kept, no longer saying whose"
     show_facts("purged" if receipt.deletions or receipt.files else "nothing to purge", facts)
     _show_files(receipt.files)
 
