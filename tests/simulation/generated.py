@@ -67,8 +67,13 @@ class _Maker:
 
         self._child = Workflow("child").then(self._body("inner"))
         self._agent = Agent(id="agent", instructions="Double.", model="m/m", tools=[double])
-        flow = self._sequence(Workflow("main", input=int, retries=0), 0, self._chance.randint(1, 4))
+        told = self._callback if self._chance.random() < 0.3 else None
+        main = Workflow("main", input=int, retries=0, on_finish=told, on_error=told)
+        flow = self._sequence(main, 0, self._chance.randint(1, 4))
         return App(workflows=[flow, self._child], tools=[double], agents=[self._agent])
+
+    async def _callback(self, result: Json, ctx: StepContext) -> None:
+        self._calls[ctx.path] += 1
 
     def _name(self, kind: str) -> str:
         self._count += 1
@@ -80,7 +85,7 @@ class _Maker:
         return flow
 
     def _add(self, flow: Workflow, depth: int) -> None:
-        kinds = ["step", "step", "suspend", "retry", "sleep", "state", "once", "child", "agent", "map"]
+        kinds = ["step", "step", "suspend", "retry", "sleep", "state", "once", "slow", "child", "agent", "map"]
         if depth == 0:
             kinds.append("signal")  # below, it might be waited for more than once
         if depth < MAX_DEPTH:
@@ -119,7 +124,7 @@ class _Maker:
     def _member(self, depth: int) -> Any:
         if self._chance.random() < 0.3:
             return self._nested(depth)
-        return self._body(self._chance.choice(("step", "step", "suspend", "retry", "state", "once", "child")))
+        return self._body(self._chance.choice(("step", "step", "suspend", "retry", "state", "once", "slow", "child")))
 
     def _nested(self, depth: int) -> Workflow:
         return self._sequence(Workflow(self._name("flow")), depth + 1, self._chance.randint(1, 2))
@@ -142,6 +147,8 @@ class _Maker:
                     return count + await ctx.suspend({"about": count})
                 case "retry" if calls[ctx.path] < worth:
                     raise OSError("not yet")
+                case "slow" if calls[ctx.path] == 1:
+                    await asyncio.Event().wait()  # until its time is over
                 case "state":
                     ctx.set_state({"last": ctx.path, ctx.path: count})
                 case "child":
@@ -155,7 +162,8 @@ class _Maker:
             return count + worth
 
         effect: Literal["once", "idempotent"] = "once" if kind == "once" else "idempotent"
-        return step(id=name, effect=effect, retries=3 if kind == "retry" else 0, backoff=1)(body)
+        retries = {"retry": 3, "slow": 2}.get(kind, 0)
+        return step(id=name, effect=effect, retries=retries, backoff=1, timeout_s=25 if kind == "slow" else None)(body)
 
     def _chance_of(self, path: str) -> bool:
         """Tell whether a body takes its time: some do, always the same."""

@@ -89,7 +89,7 @@ def describe(seed: int) -> tuple[str, bool]:
     lines = [
         f"seed {seed}, scenario {scenario_of(seed).name!r}",
         f"{story.deaths} deaths of the runtime, {story.worker_deaths} of workers, {story.commits} commits",
-        f"status {story.result.get('status')}, output {story.result.get('output')!r}",
+        *(f"status {result['status']}, output {result['output']!r}" for result in story.results),
         f"calls {dict(sorted(calls.items()))}",
         f"trace {story.trace}",
         *(f"WRONG: {line}" for line in wrong),

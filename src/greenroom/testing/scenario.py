@@ -16,8 +16,6 @@ from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.definitions.app import App
 from greenroom.testing.scripted_model import Script
 
-RUN_ID = "run"
-
 Answer = Callable[[str, int], Json]
 """What the n-th suspension (from 1) of the step at a path is resumed with."""
 
@@ -59,6 +57,7 @@ class Driver:
     """Starts a scenario's run and brings it to its end.
 
     Args:
+        run_id: The run's.
         callers: How many try each start and each resume at the same time.
 
     Attributes:
@@ -67,7 +66,8 @@ class Driver:
         signaled: Names of the acknowledged signals.
     """
 
-    def __init__(self, client: RuntimeClient, scenario: Scenario, callers: int = 1) -> None:
+    def __init__(self, client: RuntimeClient, scenario: Scenario, *, run_id: str = "run", callers: int = 1) -> None:
+        self.run_id = run_id
         self._client = client
         self._scenario = scenario
         self._callers = callers
@@ -79,7 +79,7 @@ class Driver:
         """Return the run when it has ended."""
         scenario = self._scenario
         starts = [
-            self._client.workflow("main").start(scenario.input, run_id=RUN_ID, state=dict(scenario.state))
+            self._client.workflow("main").start(scenario.input, run_id=self.run_id, state=dict(scenario.state))
             for _ in range(self._callers)
         ]
         run = (await asyncio.gather(*starts))[0]

@@ -73,7 +73,7 @@ class ScriptedModel:
             turn = self._find(request)
             if not isinstance(turn, Exception):
                 self._given[item.key] = turn
-        return self._said(turn, item.key, channel)
+        return self._said(turn, len(request["messages"]), channel)
 
     def _find(self, request: Json) -> Turn:
         if callable(self._script):
@@ -87,7 +87,7 @@ class ScriptedModel:
             return turn(request) if callable(turn) else turn
         return LookupError(f"the script has {len(turns)} turns for agent {request['agent']!r}; it asked for one more")
 
-    def _said(self, turn: Turn, key: str, channel: Channel) -> Outcome:
+    def _said(self, turn: Turn, position: int, channel: Channel) -> Outcome:
         if isinstance(turn, Exception):
             return Failed(error=ErrorInfo(type="ModelError", message=str(turn), code="model_error"), usage=USAGE)
         calls = [turn] if isinstance(turn, ToolCall) else turn if isinstance(turn, list) else []
@@ -97,7 +97,7 @@ class ScriptedModel:
         output: Json = {
             "text": text,
             "tool_calls": [
-                {"id": f"{key[-6:]}-{number}", "name": call.tool, "arguments": call.arguments, "malformed": False}
+                {"id": f"call-{position}-{number}", "name": call.tool, "arguments": call.arguments, "malformed": False}
                 for number, call in enumerate(calls)
             ],
             "finish_reason": "tool_calls" if calls else "stop",

@@ -1,11 +1,13 @@
-"""One number, one schedule: a scenario's run is crashed, stalled and recovered as the seed says, and must not show it.
+"""One number, one schedule: runs of a scenario are crashed, stalled and recovered as it says, and must not show it.
 
 The result is compared with that of the run that nothing happened to; `Witness` looks at everything on the way.
 """
 
+import asyncio
 import logging
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -13,10 +15,16 @@ from greenroom.runtime.client.results import RunResult
 from greenroom.testing.clock import LoopClock
 from greenroom.testing.event_loop import Stuck, run_simulated
 from greenroom.testing.fake_runtime import FakeRuntime
-from greenroom.testing.scenario import RUN_ID, Driver, Scenario
+from greenroom.testing.scenario import Driver, Scenario
 from greenroom.testing.scripted_model import ScriptedModel
 from greenroom.testing.seeded_faults import SeededFaults
 from greenroom.testing.witness import Witness
+
+RUNS: Final = (1, 1, 1, 1, 1, 1, 1, 1, 1, 3)
+"""How many runs there are at a time, one as likely as the other: several share commits and workers."""
+
+CALLERS: Final = (1, 1, 3)
+"""How many callers try the same thing."""
 
 MAX_SETTLE_S: Final = 60
 """Virtual time after the end in which everything must come to rest: callbacks, messages under way, cancels."""
@@ -27,7 +35,7 @@ class Story:
     """What became of one schedule.
 
     Attributes:
-        result: What of the run must not depend on what happened on the way.
+        results: What of each run must not depend on what happened on the way.
         calls: How often each body ran.
         deaths: How often the runtime died.
         worker_deaths: How often workers died.
@@ -36,7 +44,7 @@ class Story:
         violations: What must not have been.
     """
 
-    result: dict[str, Any] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     deaths: int = 0
     worker_deaths: int = 0
@@ -60,7 +68,7 @@ class Simulation:
 
     @property
     def peaceful(self) -> Story:
-        """What becomes of the run to which nothing happens."""
+        """What becomes of a run to which nothing happens."""
         if self._peaceful is None:
             self._peaceful = self.tell(None)
         return self._peaceful
@@ -100,17 +108,18 @@ class Simulation:
             on_kept=witness.kept,
             on_dispatch=witness.dispatched,
         )
+        count, callers = (chance.choice(RUNS), chance.choice(CALLERS)) if chance is not None else (1, 1)
         async with fake:
-            driver = Driver(fake.client, scenario, callers=chance.choice((1, 1, 3)) if chance is not None else 1)
-            result = await driver.drive()
+            drivers = [Driver(fake.client, scenario, run_id=f"run{number}", callers=callers) for number in range(count)]
+            results = await asyncio.gather(*(driver.drive() for driver in drivers))
             if faults is not None:
                 faults.is_calm = True
-            await _afterwards(fake, driver, result, witness)
+            await _afterwards(fake, drivers, results, witness)
         calls = Counter(self._calls)
         for request in model.requests if model is not None else ():
             calls[f"a turn of {request['agent']} after {len(request['messages'])} messages"] += 1
         return Story(
-            result=_shown(result),
+            results=[_shown(result) for result in results],
             calls=calls,
             deaths=fake.deaths,
             worker_deaths=faults.dead.total() if faults is not None else 0,
@@ -122,18 +131,18 @@ class Simulation:
     def _compare(self, story: Story) -> list[str]:
         """Return what is wrong with a story, seen beside that of the run to which nothing happened."""
         wrong = list(story.violations)
-        if not story.result:
-            return wrong
-        peaceful = self.peaceful
-        for name, value in peaceful.result.items():
-            if story.result[name] != value:
-                wrong.append(f"{name} is {story.result[name]!r} and without faults {value!r}")
-        for path in sorted({*peaceful.calls, *story.calls}):
-            surplus = story.calls[path] - peaceful.calls[path]
-            if surplus > story.worker_deaths:
+        (expected,) = self.peaceful.results or [{}]
+        for result in story.results:
+            for name, value in expected.items():
+                if result[name] != value:
+                    wrong.append(f"{name} is {result[name]!r} and without faults {value!r}")
+        runs = len(story.results)
+        for path in sorted(story.calls):
+            surplus = story.calls[path] - runs * self.peaceful.calls[path]
+            if runs and surplus > runs * story.worker_deaths:
                 wrong.append(f"{path!r} ran {surplus} times too often; {story.worker_deaths} workers died")
-            if self._scenario.is_once(path) and story.calls[path] > 1:
-                wrong.append(f'{path!r} has effect="once" and ran {story.calls[path]} times')
+            if runs and self._scenario.is_once(path) and story.calls[path] > runs:
+                wrong.append(f'{path!r} has effect="once" and ran {story.calls[path]} times in {runs} runs')
         return wrong
 
 
@@ -147,29 +156,42 @@ def _shown(result: RunResult) -> dict[str, Any]:
     }
 
 
-async def _afterwards(fake: FakeRuntime, driver: Driver, result: RunResult, witness: Witness) -> None:
-    """Look at what is left when the run has ended and everything is calm."""
+async def _afterwards(
+    fake: FakeRuntime, drivers: Sequence[Driver], results: Sequence[RunResult], witness: Witness
+) -> None:
+    """Look at what is left when the runs have ended and everything is calm."""
     wrong = witness.violations
     wrong += await _left_over(fake, witness)
+    for driver, result in zip(drivers, results, strict=True):
+        wrong += _unlike(driver, result, witness)
+    witness.check_books()
+    await fake.crash()
+    for result in results:
+        again = await (await fake.client.run(result.run_id)).get()
+        if _shown(again) != _shown(result):
+            wrong.append(f"{result.run_id} read from its journal is not what was in memory")
+    for worker in fake.spawner.living:  # they have told the new runtime what they have in hand
+        wrong += [f"{worker.name} still runs {place}" for place in worker.running]
+
+
+def _unlike(driver: Driver, result: RunResult, witness: Witness) -> list[str]:
+    """Return where what a caller was told is not what is in the store."""
+    wrong: list[str] = []
     numbers = [event.seq for event in driver.seen]
     if numbers != list(range(1, len(numbers) + 1)):
         wrong.append(f"the reader saw the events {numbers}")
     if not driver.seen or driver.seen[-1].type != "run_finished":
         wrong.append("the last event is not run_finished")
-    if witness.heads[RUN_ID].status != result.status:
-        wrong.append(f"the run's row says {witness.heads[RUN_ID].status}, the result {result.status}")
+    if witness.heads[driver.run_id].status != result.status:
+        wrong.append(f"the run's row says {witness.heads[driver.run_id].status}, the result {result.status}")
     for path, keys in driver.resumed.items():
-        if witness.resumed[path] != len(keys):
-            wrong.append(f"resumes {keys} of {path!r} were acknowledged, {witness.resumed[path]} are in the journal")
-    if sorted(driver.signaled) != sorted(key for key in witness.signaled if key):
-        wrong.append(f"signals {driver.signaled} were acknowledged, {witness.signaled} are in the journal")
-    witness.check_books()
-    await fake.crash()
-    again = await (await fake.client.run(RUN_ID)).get()
-    if _shown(again) != _shown(result):
-        wrong.append("the run read from its journal is not the run that was in memory")
-    for worker in fake.spawner.living:  # they have told the new runtime what they have in hand
-        wrong += [f"{worker.name} still runs {place}" for place in worker.running]
+        kept = witness.resumed[driver.run_id, path]
+        if kept != len(keys):
+            wrong.append(f"resumes {keys} of {path!r} were acknowledged, {kept} are in the journal")
+    signaled = sorted(key for key in witness.signaled.get(driver.run_id, ()) if key)
+    if sorted(driver.signaled) != signaled:
+        wrong.append(f"signals {driver.signaled} were acknowledged, {signaled} are in the journal")
+    return wrong
 
 
 async def _left_over(fake: FakeRuntime, witness: Witness) -> list[str]:

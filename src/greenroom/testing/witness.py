@@ -28,15 +28,15 @@ class Witness:
 
     Attributes:
         violations: What was wrong.
-        resumed: Resumes in the journal, by path.
-        signaled: Keys of the signals in the journal.
+        resumed: Resumes in the journal, by run and path.
+        signaled: Keys of the signals in the journal, by run.
         heads: The newest row of each run and child run.
     """
 
     def __init__(self) -> None:
         self.violations: list[str] = []
-        self.resumed: Counter[str] = Counter()
-        self.signaled: list[str | None] = []
+        self.resumed: Counter[tuple[str, str]] = Counter()
+        self.signaled: dict[str, list[str | None]] = {}
         self.heads: dict[str, RunHead] = {}
         self._trace = hashlib.blake2b(digest_size=16)
         self._groups: dict[str, int] = {}
@@ -108,9 +108,9 @@ class Witness:
             case AttemptEnded():
                 self._outcome(run_id, entry)
             case Resumed():
-                self.resumed[entry.path] += 1
+                self.resumed[run_id, entry.path] += 1
             case Signaled():
-                self.signaled.append(entry.key)
+                self.signaled.setdefault(run_id, []).append(entry.key)
             case RunEnded():
                 self._finishes[run_id] += 1
                 if self._finishes[run_id] > 1:
