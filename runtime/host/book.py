@@ -162,13 +162,18 @@ class RunBook:
             task = self._loading.get(run_id)
             if task is None:
                 task = self._loading[run_id] = asyncio.create_task(self._read(run_id), name=f"load {run_id}")
-                task.add_done_callback(lambda _: self._loading.pop(run_id, None))
+                task.add_done_callback(lambda done: self._loaded(run_id, done))
             try:
                 return await asyncio.shield(task)
             except _Doomed as doomed:
                 await self.doomed.settled(*doomed.names)
         self._touch(run_id)
         return entry
+
+    def _loaded(self, run_id: str, task: asyncio.Task[RunEntry]) -> None:
+        self._loading.pop(run_id, None)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it is told; nobody need
 
     async def loads_ended(self) -> None:
         """Return when every reading that is under way has ended."""
