@@ -5,6 +5,7 @@ A run in memory is the fold of its journal and nothing else; letting go of it lo
 
 import asyncio
 import contextlib
+import logging
 from collections import OrderedDict
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from greenroom.runtime.contracts.entries import Entry, RunStarted
-from greenroom.runtime.contracts.errors import RunNotFound, StorageCorrupt
+from greenroom.runtime.contracts.errors import RunNotFound, StorageCorrupt, StorageError
 from greenroom.runtime.contracts.plan import BundlePlan
 from greenroom.runtime.contracts.records import JournalRow, MessageRow, Record, RunHead, Table
 from greenroom.runtime.contracts.storage import Query, Storage
@@ -27,6 +28,8 @@ from greenroom.runtime.host.stream import RunStream
 
 MAX_IDLE = 256
 """Most runs at rest that are kept in memory for the next reader."""
+
+log = logging.getLogger("greenroom.book")
 
 _entries = msgspec.msgpack.Decoder(list[Entry])
 
@@ -169,6 +172,23 @@ class RunBook:
                 await self.doomed.settled(*doomed.names)
         self._touch(run_id)
         return entry
+
+    async def try_load(self, run_id: str) -> None:
+        """Read a run somebody reports on, if it is there; one that is damaged must not keep others from their reports.
+
+        Raises:
+            StorageError: The store cannot be read: what it holds of the run is not known.
+        """
+        try:
+            await self.load(run_id)
+        except RunNotFound:
+            return  # it was deleted
+        except StorageError as error:
+            if not isinstance(error, StorageCorrupt):
+                raise
+            log.warning("a worker reported on run %s, which is damaged", run_id, exc_info=True)
+        except Exception:
+            log.warning("a worker reported on run %s, which cannot be read", run_id, exc_info=True)
 
     def _loaded(self, run_id: str, task: asyncio.Task[RunEntry]) -> None:
         self._loading.pop(run_id, None)

@@ -241,11 +241,10 @@ class Engine:
 
     async def _load_quietly(self, run_id: str) -> None:
         try:
-            await self.book.load(run_id)
-        except RunNotFound:
-            return  # it was deleted
-        except Exception:
-            log.warning("a worker reported on run %s, which cannot be read", run_id, exc_info=True)
+            await self.book.try_load(run_id)
+        except StorageError as error:
+            self._fail(error)  # what was reported would count as taken
+            raise
 
     def _take(self, batch: Batch, report: Report) -> None:
         waiting = self.checks.get((report.run_id, ""))

@@ -1,11 +1,18 @@
 """What the simulator has found, each as a test of its own; those of one part stand beside the part's other tests."""
 
+import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from greenroom import App, StepContext, Workflow, step
+from greenroom.runtime.contracts.errors import StorageError
+from greenroom.runtime.contracts.records import Record, Table
+from greenroom.runtime.contracts.storage import Query
+from greenroom.storage.memory import MemoryStorage
 from greenroom.testing.scenario import Scenario
 from greenroom.testing.simulation import Simulation
+from tests.host.harness import Harness, calm
 
 
 def test_a_stream_ends_behind_its_last_event_when_commits_overlap() -> None:
@@ -21,3 +28,38 @@ def test_a_stream_ends_behind_its_last_event_when_commits_overlap() -> None:
         return App(workflows=[Workflow("main", input=int).parallel(body("a"), body("b"), body("c"), body("d"))])
 
     assert Simulation(Scenario(name="overlapping", make=make, input=1)).peaceful.violations == ()
+
+
+class UnreadableOnce(MemoryStorage):
+    """A store that cannot read a journal, once."""
+
+    fails = False
+
+    async def scan(self, table: Table, query: Query) -> AsyncIterator[Sequence[Record]]:
+        if table is Table.JOURNAL and self.fails:
+            self.fails = False
+            raise StorageError("the disk does not answer")
+        async for page in super().scan(table, query):
+            yield page
+
+
+async def test_a_report_on_a_run_that_cannot_be_read_now_is_not_taken_for_durable() -> None:
+    """30. The store does not answer when a worker reports: the runtime starts over and repeats nothing."""
+    calls, gate, store = list[int](), asyncio.Event(), UnreadableOnce()
+
+    async def body(value: int, ctx: StepContext) -> int:
+        calls.append(ctx.attempt)
+        await gate.wait()
+        return value
+
+    async with Harness(App(workflows=[Workflow("w").then(step(id="s")(body))]), storage=store) as harness:
+        run = await harness.client.workflow("w").start(7)
+        await calm()
+        engine = harness.host._engine
+        assert engine is not None
+        engine.book.discard(run.run_id)
+        store.fails = True
+        gate.set()
+        await calm()
+        assert (await run.result(timeout_s=5)).output == 7
+    assert calls == [1]
