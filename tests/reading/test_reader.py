@@ -104,7 +104,6 @@ async def test_reading_never_goes_back_while_the_runtime_writes(tmp_path: Path) 
     await storage.append([head("r0000")])
     await storage.flush()
     reader = StoreReader(str(root))
-    finished = asyncio.Event()
     counts: list[tuple[int, int, int]] = []
 
     def read() -> tuple[int, int, int]:
@@ -112,16 +111,12 @@ async def test_reading_never_goes_back_while_the_runtime_writes(tmp_path: Path) 
         in_frame = reader.scan("runs").select(pl.len()).collect().item()
         return in_sql, in_frame, reader.export("runs", tmp_path / "out.parquet", overwrite=True).rows
 
-    async def write_on() -> None:
-        for number in range(1, 25):
+    for begin in range(1, 25, 2):
+        reading = asyncio.create_task(asyncio.to_thread(read))
+        for number in (begin, begin + 1):  # two flushes and merges: a reader begins anew ten times
             await storage.append([head(f"r{number:04d}"), head("r0000", status=str(number))])
             await storage.flush()
-        finished.set()
-
-    writing = asyncio.create_task(write_on())
-    while not finished.is_set():
-        counts.append(await asyncio.to_thread(read))
-    await writing
+        counts.append(await reading)
     counts.append(await asyncio.to_thread(read))
     await storage.close()
     flat = [count for answer in counts for count in answer]
