@@ -56,14 +56,17 @@ class Rows:
     def put(self, record: Record, seq: int) -> None:
         """Let this record take the place of an older one with its key."""
         key = record.row_key
-        row = Row(record, seq)
-        place = key[0] if len(key) == 2 else key[:-1]  # noqa: PLR2004 - as _place_of, which costs a call
+        if len(key) == 2:  # noqa: PLR2004 - as _place_of, which costs a call
+            place, last = key
+        else:
+            place, last = key[:-1], key[-1]
         group = self._groups.get(place)
         if group is None:
             group = self._groups[place] = {}
             self._key_fields = len(key)
-        before = group.get(key[-1])
-        group[key[-1]] = row
+        row = Row(record, seq)
+        before = group.get(last)
+        group[last] = row
         if before is None or before.seq <= self._sorted_seq:
             self._unsorted.append(row)
 

@@ -23,7 +23,7 @@ class Contents:
     """
 
     def __init__(self, opened: OpenStore, cache_bytes: int) -> None:
-        self.active = Memtable()
+        self.active = opened.recovery.memory
         self.frozen: tuple[Memtable, Boundary] | None = None
         self.deletions = opened.deletions
         self.seq = opened.recovery.end.seq
@@ -31,8 +31,8 @@ class Contents:
         self._cache = Cache(cache_bytes)
         self.catalog = Catalog(self._objects, opened.manifest, self._cache)
         self._retired: list[Part] = []
-        for frame in opened.recovery.frames:
-            self.put(frame.records, frame.first_seq, frame.size)
+        for row in self.active.tables[Table.DELETIONS].rows():
+            self.deletions.add_all([row.record], row.seq)
 
     def put(self, records: Sequence[Record], first_seq: int, size: int) -> None:
         """Take records that are durable, numbered from `first_seq` on, `size` bytes in the journal."""

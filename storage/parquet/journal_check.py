@@ -1,8 +1,10 @@
 """Whether the journal is whole: every frame behind the manifest's floor, and the chain that holds them together."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from greenroom.runtime.contracts.errors import StorageCorrupt
+from greenroom.runtime.contracts.records import Record
 from greenroom.runtime.contracts.storage import Damage
 from greenroom.storage.journal import frame
 from greenroom.storage.journal.journal import Boundary
@@ -44,7 +46,7 @@ class _JournalCheck:
         self.damages: list[Damage] = []
         self._log = log
         self._manifest = manifest
-        self._reader = Reader(log, None, Boundary(manifest.floor_seq, manifest.floor_checksum))
+        self._reader = Reader(log, None, Boundary(manifest.floor_seq, manifest.floor_checksum), self._count)
         self._is_lost = False  # where the chain goes on is not known
 
     def run(self) -> None:
@@ -72,8 +74,9 @@ class _JournalCheck:
                 break
         self.files += 1
         self.bytes += len(self._log.read(name))
-        self.records += sum(len(replayed.records) for replayed in self._reader.frames)
-        self._reader.frames.clear()
+
+    def _count(self, records: Sequence[Record], _first_seq: int, _size: int) -> None:
+        self.records += len(records)
 
     def _find_chain(self, name: SegmentName, sealed: int | None, offset: int) -> int:
         """Take the chain up again at the next frame that is whole; return where, or -1 when there is none."""

@@ -7,7 +7,7 @@ from greenroom.storage.rows import Rows
 
 
 class Memtable:
-    """Records in the order of their numbers, the newest of each key. The event loop alone puts into it."""
+    """Records in the order of their numbers, the newest of each key. Recovery puts into it, then the event loop."""
 
     def __init__(self) -> None:
         self.tables = {table: Rows() for table in Table}

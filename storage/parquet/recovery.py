@@ -7,8 +7,10 @@ behind damage, or a break in the chain, means that acknowledged records are gone
 A limit: damage to exactly the last acknowledged frame looks like a frame that was being written.
 """
 
-from collections.abc import Iterator, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
@@ -22,35 +24,32 @@ from greenroom.storage.journal.log import FOLDER, Log, SegmentName
 from greenroom.storage.objects.failure import corrupt
 from greenroom.storage.objects.objects import Objects
 from greenroom.storage.parquet.manifest import Manifest
+from greenroom.storage.parquet.memtable import Memtable
 
 QUARANTINE: Final = "quarantine"
 
-
-class Replayed(NamedTuple):
-    """One frame: its records and their numbers from `first_seq` on."""
-
-    records: list[Record]
-    first_seq: int
-    size: int
+Take = Callable[[Sequence[Record], int, int], None]
+"""Called with the records of a frame, the number of the first, and the bytes they take in the journal."""
 
 
 class Recovery(NamedTuple):
     """What the journal held.
 
     Attributes:
+        memory: The records of every frame behind the manifest's floor.
         end: Where the next frame follows.
         sealed: The segments that were read, and how many of their bytes count.
         torn_bytes: Bytes behind the last frame that were set aside.
     """
 
-    frames: list[Replayed]
+    memory: Memtable
     end: Boundary
     sealed: dict[str, int]
     torn_bytes: int
 
 
 def replay(log: Log, objects: Objects, manifest: Manifest) -> Recovery:
-    """Return every frame behind the manifest's floor.
+    """Read every frame behind the manifest's floor.
 
     Args:
         objects: Where torn bytes are set aside.
@@ -58,13 +57,28 @@ def replay(log: Log, objects: Objects, manifest: Manifest) -> Recovery:
     Raises:
         StorageCorrupt: Acknowledged records are damaged or missing.
     """
-    reader = Reader(log, objects, Boundary(manifest.floor_seq, manifest.floor_checksum))
+    memory = Memtable()
+    # Each frame's records are put away while they are still in the processor's cache.
+    reader = Reader(log, objects, Boundary(manifest.floor_seq, manifest.floor_checksum), memory.put)
     names = {str(name): name for name in segments(log, manifest)}
     for missing in sorted(manifest.sealed.keys() - names.keys()):
         raise corrupt(f"{log.address}/{missing}", 0, "the file is missing")
-    for name, data in _read_ahead(log, list(names.values())):
-        reader.read_segment(name, data, manifest.sealed.get(str(name)))
-    return Recovery(reader.frames, reader.end, reader.sealed, reader.torn_bytes)
+    with _uncollected():
+        for name, data in _read_ahead(log, list(names.values())):
+            reader.read_segment(name, data, manifest.sealed.get(str(name)))
+    return Recovery(memory, reader.end, reader.sealed, reader.torn_bytes)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from counting, over and over, what is made to stay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _read_ahead(log: Log, names: Sequence[SegmentName]) -> Iterator[tuple[SegmentName, bytes]]:
@@ -94,15 +108,16 @@ class Reader:
     Args:
         objects: Where torn bytes are set aside; None leaves them alone.
         floor: Where the first frame follows.
+        take: Gets what each frame holds.
     """
 
-    def __init__(self, log: Log, objects: Objects | None, floor: Boundary) -> None:
-        self.frames: list[Replayed] = []
+    def __init__(self, log: Log, objects: Objects | None, floor: Boundary, take: Take) -> None:
         self.end = floor
         self.sealed: dict[str, int] = {}
         self.torn_bytes = 0
         self._log = log
         self._objects = objects
+        self._take = take
 
     def read_segment(self, name: SegmentName, data: bytes, sealed: int | None, start: int = 0) -> None:
         """Take one segment up to its last valid frame.
@@ -153,7 +168,7 @@ class Reader:
             raise corrupt(path, offset, f"a frame does not hold records ({error})") from error
         if len(records) != header.records:
             raise corrupt(path, offset, f"a frame holds {len(records)} of {header.records} records")
-        self.frames.append(Replayed(records, header.first_seq, header.body_bytes))
+        self._take(records, header.first_seq, header.body_bytes)
         self.end = Boundary(self.end.seq + header.records, header.checksum)
         return frame.HEADER_BYTES + header.body_bytes
 
