@@ -42,6 +42,10 @@ class MemoryStorage:
         self._appends += 1
         return self._seq
 
+    async def confirm(self) -> None:
+        """Return at once: nobody else can take it."""
+        self._check_open()
+
     async def get(self, table: Table, key: Key) -> Record | None:
         """Return the newest record with this key, or None."""
         self._check_open()

@@ -1,9 +1,9 @@
 """The configuration: one frozen model, built at the edge and passed down. Nothing here reads a file or a variable."""
 
 import ipaddress
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from greenroom.runtime.contracts.records import Table
 
@@ -66,6 +66,40 @@ class ServeSection(_Section):
         return host
 
 
+class LimitSection(_Section):
+    """A limit on whatever has its name: see `greenroom.runtime.core.limits` for the names there are anyway.
+
+    Attributes:
+        concurrency: Most attempts at once, over the whole cluster.
+        rate: Most attempts that begin within any `per_s` seconds.
+        each: Whether all workspaces share it, or each has one of its own.
+    """
+
+    concurrency: int | None = Field(default=None, ge=1)
+    rate: int | None = Field(default=None, ge=1, le=100_000)
+    per_s: float = Field(default=1.0, gt=0)
+    each: Literal["all", "workspace"] = "all"
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        """Refuse a limit that limits nothing."""
+        if self.concurrency is None and self.rate is None:
+            raise ValueError("give a concurrency, a rate, or both")
+        return self
+
+
+class WorkspaceSection(_Section):
+    """What one workspace gets.
+
+    Attributes:
+        weight: Its share of what workspaces wait for: one of 2 is served twice as often as one of 1.
+        max_running: Most of its runs in motion before new ones are refused.
+    """
+
+    weight: float = Field(default=1.0, gt=0)
+    max_running: int | None = Field(default=None, ge=1)
+
+
 class RuntimeSection(_Section):
     """Pools and limits.
 
@@ -79,6 +113,7 @@ class RuntimeSection(_Section):
         address: A Ray cluster to join instead of starting one.
         secret_keys: Keys of the request context that are never stored; bodies get them while the run is in memory,
             and again when a resume brings them.
+        max_running: Most runs in motion before new ones are refused with 429; parked runs do not count.
     """
 
     step_workers: int = Field(default=2, ge=1)
@@ -89,6 +124,7 @@ class RuntimeSection(_Section):
     ray_temp_dir: str | None = None
     address: str | None = None
     secret_keys: list[str] = []
+    max_running: int = Field(default=10_000, ge=1)
 
 
 class RetentionSection(_Section):
@@ -123,6 +159,8 @@ class Config(_Section):
         app: `module:attribute` of the app that `greenroom up` serves.
         root: The project's folder: relative paths are seen from it.
         models: Providers by name; `rehearsal` needs no entry.
+        limits: Limits by name; they hold whatever an app says.
+        workspaces: By name, those that differ from the others.
     """
 
     storage: str = "file://.greenroom"
@@ -132,3 +170,5 @@ class Config(_Section):
     serve: ServeSection = ServeSection()
     runtime: RuntimeSection = RuntimeSection()
     retention: RetentionSection = RetentionSection()
+    limits: dict[str, LimitSection] = {}
+    workspaces: dict[str, WorkspaceSection] = {}

@@ -163,6 +163,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     thread_id: str | None = None
     options: dict[str, Json] = {}
     single_step: bool = False
+    priority: int = 0
     fork: Fork | None = None
 
 
@@ -284,6 +285,20 @@ class Migrated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     bundle: str
 
 
+class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="admitted"):
+    """Fact: the limits that an attempt counts against have room for it."""
+
+    at: float
+    path: str
+
+
+class Queued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="queued"):
+    """Decision: the next attempt waits until its limits have room; it has no number until then."""
+
+    at: float
+    path: str
+
+
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="scheduled"):
     """Decision: an attempt may be dispatched. `code` names the body, `work` what kind of body it is."""
 
@@ -355,6 +370,7 @@ Fact: TypeAlias = (
     | Fetched
     | Rewound
     | Migrated
+    | Admitted
 )
-Decision: TypeAlias = Scheduled | Entered | Asked | Delayed | Completed | RunEnded
+Decision: TypeAlias = Scheduled | Queued | Entered | Asked | Delayed | Completed | RunEnded
 Entry: TypeAlias = Fact | Decision

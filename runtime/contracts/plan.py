@@ -46,6 +46,9 @@ class StepOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         validate: Whether the worker checks input and output against the schemas.
         takes_context: The body asks for its context; one that does not is sent no state and no earlier outputs.
         stateful: The tool is a class with `setup`/`teardown` and lives in an actor of its own.
+        limits: Names of the limits that an attempt counts against.
+        priority: Which of the attempts that wait comes first; higher before lower, within a workspace.
+        is_threaded: The body is synchronous and takes a thread of its worker.
     """
 
     retries: int | None = None
@@ -62,6 +65,9 @@ class StepOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     validate: bool = True
     stateful: bool = False
     takes_context: bool = True
+    limits: tuple[str, ...] = ()
+    priority: int = 0
+    is_threaded: bool = False
 
     @property
     def needs_task(self) -> bool:
@@ -277,6 +283,21 @@ class AgentPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     options: StepOptions = StepOptions()
 
 
+class LimitPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much may happen at once, or in a time, of whatever names the limit.
+
+    Attributes:
+        concurrency: Most attempts at once, over the whole cluster.
+        rate: Most attempts that begin within any `per_s` seconds.
+        each: Whether all workspaces share it, or each has one of its own.
+    """
+
+    concurrency: int | None = None
+    rate: int | None = None
+    per_s: float = 1.0
+    each: Literal["all", "workspace"] = "all"
+
+
 class BundlePlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of an app's definitions; `id` is the hash of everything else in it."""
 
@@ -284,6 +305,7 @@ class BundlePlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     workflows: dict[str, WorkflowPlan] = {}
     agents: dict[str, AgentPlan] = {}
     tools: dict[str, ToolPlan] = {}
+    limits: dict[str, LimitPlan] = {}
 
 
 class BundleSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

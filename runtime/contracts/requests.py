@@ -41,6 +41,7 @@ class Start(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="start"
     thread_id: str | None = None
     options: dict[str, Json] = {}
     single_step: bool = False
+    priority: int = 0
     trace_id: str = ""
     parent_span_id: str = ""
 

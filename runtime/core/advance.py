@@ -12,6 +12,7 @@ from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.work import Answer
 from greenroom.runtime.core.apply import apply
 from greenroom.runtime.core.decide import MAX_DECISIONS, decide
+from greenroom.runtime.core.limits import limited
 from greenroom.runtime.core.rewind import numbered
 from greenroom.runtime.core.root import make_root
 from greenroom.runtime.core.state import Check, RunState
@@ -41,7 +42,7 @@ def advance(run: RunState, fact: Entry, at: float) -> list[Entry]:
         if not agenda:
             agenda.append(run.around.pop())
         for decided in decide(run, agenda.popleft(), at):
-            decision = numbered(run, decided)
+            decision = limited(run, numbered(run, decided))
             apply(run, decision)
             entries.append(decision)
         if len(entries) > MAX_DECISIONS:

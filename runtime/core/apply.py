@@ -7,6 +7,7 @@ fact may happen at all was decided before it was written. Nodes that need a deci
 from typing import assert_never
 
 from greenroom.runtime.contracts.entries import (
+    Admitted,
     Advanced,
     Asked,
     AttemptEnded,
@@ -20,6 +21,7 @@ from greenroom.runtime.contracts.entries import (
     ErrorInfo,
     Fetched,
     Migrated,
+    Queued,
     Resumed,
     Rewound,
     RunEnded,
@@ -80,6 +82,10 @@ def apply(run: RunState, entry: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 
             rewind(run, entry)
         case Migrated():
             migrate(run, entry)
+        case Admitted():
+            _admitted(run, entry)
+        case Queued():
+            _queued(run, entry)
         case Scheduled():
             _scheduled(run, entry)
         case Entered():
@@ -221,11 +227,31 @@ def _called(run: RunState, entry: Called) -> None:
     run.agenda.append(child)
 
 
+def _queued(run: RunState, entry: Queued) -> None:
+    node = visit(run, entry.path)
+    leave_queue(node)
+    node.queued_at = entry.at
+    node.wake_at = None
+    run.timers.pop((entry.path, "retry"), None)
+    if not node.started_at:
+        node.started_at = entry.at
+    set_status(node, StepStatus.WAITING, busy=1)
+    run.queued.append(node)
+
+
+def _admitted(run: RunState, entry: Admitted) -> None:
+    node = run.nodes[entry.path]
+    node.queued_at = None
+    node.is_admitted = True
+    run.agenda.append(node)
+
+
 def _scheduled(run: RunState, entry: Scheduled) -> None:
     node = visit(run, entry.path)
     is_resume = node.pending == "resumed" and not node.is_asked and not node.in_doubt
     node.is_asked = node.in_doubt = False
     leave_queue(node)
+    node.is_admitted = False
     node.pending = ""
     is_first = not node.attempt
     node.attempt = entry.attempt

@@ -36,12 +36,12 @@ def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa
         return _decide_root(run, node, at)
     if node.is_final:
         return _callback(run, node, at) if node.frame is not None else []
-    if run.is_timed_out is node:
-        return fail(node, _run_timeout(node), at)
-    if node.pending == "unreadable":
-        return fail(node, node.error, at)
-    if node.pending == "cancel":
-        return _cancel(node, at)
+    if (over := _over(run, node, at)) is not None:
+        return over
+    if node.queued_at is not None:
+        return []
+    if node.is_admitted:
+        return [Scheduled(at=at, path=node.path, attempt=node.attempt + 1)]
     if node.pending == "called":
         return begin(run, node.path, node.node, at, known=node)
     match node.node:
@@ -65,6 +65,15 @@ def decide(run: RunState, node: NodeState, at: float) -> list[Decision]:  # noqa
             return agent_loop.decide_approval(run, node, at)
         case _:
             return decide_leaf(run, node, at)
+
+
+def _over(run: RunState, node: NodeState, at: float) -> list[Decision] | None:
+    """Return what ends a node whatever it was about to do, or None."""
+    if run.is_timed_out is node:
+        return fail(node, _run_timeout(node), at)
+    if node.pending == "unreadable":
+        return fail(node, node.error, at)
+    return _cancel(node, at) if node.pending == "cancel" else None
 
 
 def _decide_root(run: RunState, root: NodeState, at: float) -> list[Decision]:

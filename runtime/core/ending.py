@@ -181,7 +181,8 @@ def drop_attempt(run: RunState, node: NodeState) -> None:
 
 
 def forget_waits(run: RunState, node: NodeState) -> None:
-    """Remove the timers and the place in a signal's queue that a node had."""
+    """Remove the timers and the places in queues that a node had."""
+    node.queued_at = None
     for kind in ("retry", "sleep", "signal", "suspend", "run"):
         run.timers.pop((node.path, kind), None)
     leave_queue(node)

@@ -13,7 +13,7 @@ from typing import Any
 
 from greenroom.runtime.contracts.entries import ErrorInfo, RunStarted, Usage
 from greenroom.runtime.contracts.events import Event
-from greenroom.runtime.contracts.plan import AgentPlan, BundlePlan, ForeachNode, Schema, WorkflowPlan
+from greenroom.runtime.contracts.plan import AgentPlan, BundlePlan, ForeachNode, LimitPlan, Schema, WorkflowPlan
 from greenroom.runtime.contracts.statuses import RunStatus, StepStatus
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import Answer, AttemptId, Scope
@@ -85,6 +85,8 @@ class NodeState:
         timeline: How often the run had been rewound when the node began.
         missing: Of a foreach that was restored: items before `next_index` that have to begin again.
         has_bailed: Its body ended the workflow.
+        queued_at: Since when its next attempt waits for its limits to have room, or None.
+        is_admitted: They have, and the attempt is scheduled next.
     """
 
     path: str
@@ -138,6 +140,8 @@ class NodeState:
     timeline: int = 0
     missing: tuple[int, ...] = ()
     has_bailed: bool = False
+    queued_at: float | None = None
+    is_admitted: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -177,6 +181,8 @@ class RunState:
         needs: Stored values the core must look into, since the host last took them: (path, digest).
         stored: Values that were read, by digest, until the entry that says so is applied.
         ready: Nodes whose newest attempt shall be dispatched, since the host last took them.
+        queued: Nodes that wait for their limits to have room, since the host last took them.
+        limits: The limits that are in force, by name; they are not part of the run.
         rewinds: How often the run went back to an earlier step.
         retired: Newest attempt that paths had before that: attempts count on, so that late results stay late.
         rewind_keys: Idempotency keys of the requests to go back.
@@ -217,6 +223,8 @@ class RunState:
     dropped: list[AttemptId] = field(default_factory=list)
     answers: list[tuple[str, int, str, Answer]] = field(default_factory=list)
     ready: list[NodeState] = field(default_factory=list)
+    queued: list[NodeState] = field(default_factory=list)
+    limits: Mapping[str, LimitPlan] = field(default_factory=dict)
     frames: list[NodeState] = field(default_factory=list)
     callers: set[str] = field(default_factory=set)
     needs: list[tuple[str, str]] = field(default_factory=list)

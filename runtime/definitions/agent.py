@@ -117,6 +117,8 @@ class Agent:
         num_gpus: Logical GPUs.
         resources: Custom Ray resources.
         labels: Node labels it needs.
+        limits: Name of a limit that a model turn counts against, or several.
+        priority: Which of the turns that wait for a limit comes first; higher before lower, within a workspace.
     """
 
     id: str
@@ -137,6 +139,8 @@ class Agent:
     num_gpus: float | None = None
     resources: Mapping[str, float] = field(default_factory=dict[str, float])
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    limits: str | Sequence[str] = ()
+    priority: int = 0
 
     def __post_init__(self) -> None:
         check_id("agent", self.id)

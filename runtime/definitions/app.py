@@ -12,6 +12,7 @@ from greenroom.runtime.definitions.agent import Agent
 from greenroom.runtime.definitions.body import Body
 from greenroom.runtime.definitions.codebook import CodeBook
 from greenroom.runtime.definitions.fingerprint import bundle_id
+from greenroom.runtime.definitions.limit import Limit
 from greenroom.runtime.definitions.plans import plan_agent, plan_tool, plan_workflow
 from greenroom.runtime.definitions.references import check_references
 from greenroom.runtime.definitions.registry import AnyTool, Registry
@@ -32,6 +33,7 @@ class App:
         workflows: Workflows.
         tools: Tools or plain functions.
         name: Shown to people.
+        limits: Limits by name, for `limits=` of steps, tools and agents; the configuration may override them.
 
     Raises:
         DefinitionError: Something in it cannot run; the message names the place.
@@ -43,8 +45,10 @@ class App:
         workflows: Iterable[Workflow] = (),
         tools: Iterable[Any] = (),
         name: str | None = None,
+        limits: Mapping[str, Limit] | None = None,
     ) -> None:
         self.name = name
+        self._limits = {name: limit.plan for name, limit in sorted((limits or {}).items())}
         registry = Registry()
         for kind, wanted, given in (
             ("tools", None, tools),
@@ -97,7 +101,7 @@ class App:
         check_references(workflows)
         self._code = book.bodies
         if self._plan is None:  # an app that came by value keeps the plan it was sent with
-            plan = BundlePlan(id="", workflows=workflows, agents=agents, tools=tools)
+            plan = BundlePlan(id="", workflows=workflows, agents=agents, tools=tools, limits=self._limits)
             self._plan = msgspec.structs.replace(plan, id=bundle_id(plan, self._code))
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ One vocabulary for steps, tools and agents. Values are checked where they are wr
 """
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypedDict, get_args
@@ -28,6 +28,8 @@ class Execution(TypedDict, total=False):
         labels: Node labels the body needs.
         effect: `"idempotent"` (may run again after a crash) or `"once"` (never again by itself).
         reconcile: Called with the idempotency key of an interrupted `once` attempt; tells whether it took effect.
+        limits: Name of a limit that an attempt counts against, or several.
+        priority: Which of the attempts that wait for a limit comes first; higher before lower, within a workspace.
     """
 
     retries: int | None
@@ -41,6 +43,8 @@ class Execution(TypedDict, total=False):
     labels: dict[str, str]
     effect: Effect
     reconcile: Callable[..., Any] | None
+    limits: str | Sequence[str]
+    priority: int
 
 
 _KNOWN: Final = tuple(Execution.__annotations__)
@@ -88,6 +92,8 @@ def read_options(
         labels=dict(given.get("labels") or {}),
         validate=validate,
         stateful=stateful,
+        limits=_names(title, given.get("limits")),
+        priority=_whole(title, "priority", given.get("priority", 0)),
     )
     return ExecutionOptions(data, _exceptions(title, given.get("retry_on")), given.get("reconcile"))
 
@@ -117,6 +123,19 @@ def _exceptions(title: str, given: Any) -> tuple[type[BaseException], ...] | Non
     if not all(isinstance(item, type) and issubclass(item, BaseException) for item in found):
         raise _refused(title, "retry_on", given, "must be an exception class or a tuple of them")
     return found
+
+
+def _names(title: str, given: Any) -> tuple[str, ...]:
+    found = () if given is None else (given,) if isinstance(given, str) else tuple(given)
+    if not all(isinstance(name, str) and name for name in found):
+        raise _refused(title, "limits", given, "must be the name of a limit, or several")
+    return tuple(sorted(set(found)))
+
+
+def _whole(title: str, name: str, given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise _refused(title, name, given, "must be a whole number")
+    return given
 
 
 def _at_least(title: str, name: str, given: Any, least: int) -> Any:

@@ -80,6 +80,8 @@ def plan_agent(agent: Agent, registry: Registry, book: CodeBook) -> AgentPlan:
                 "num_gpus": agent.num_gpus,
                 "resources": dict(agent.resources),
                 "labels": dict(agent.labels),
+                "limits": agent.limits,
+                "priority": agent.priority,
             },
         ).data,
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from greenroom.runtime.contracts.entries import AttemptEnded, AttemptLost, Fact
 from greenroom.runtime.contracts.events import Event
 from greenroom.runtime.contracts.records import LedgerRow, Record
 from greenroom.runtime.contracts.work import Answer, AttemptId, Call
@@ -14,6 +15,8 @@ class Move:
     """What one commit of one run is to do when it is durable.
 
     Attributes:
+        ended: Whose attempts are over.
+        queued: Nodes whose attempts wait for their limits from now on.
         is_final: The run has ended with this commit. Another, still under way, may have ended it since.
     """
 
@@ -24,7 +27,27 @@ class Move:
     answers: list[tuple[str, int, str, Answer]]
     ended: list[tuple[str, str]]
     needs: list[tuple[str, str]]
+    queued: list[NodeState]
     is_final: bool
+
+
+def take_move(entry: RunEntry, fact: Fact) -> Move:
+    """Return what a run has gathered for when the commit of this fact is durable, and take it from the run."""
+    run = entry.state
+    ended = [(run.run_id, fact.path)] if isinstance(fact, AttemptEnded | AttemptLost) else []
+    move = Move(
+        entry=entry,
+        events=run.events,
+        ready=run.ready,
+        dropped=run.dropped,
+        answers=run.answers,
+        ended=ended,
+        needs=run.needs,
+        queued=run.queued,
+        is_final=run.status.is_final,
+    )
+    run.events, run.ready, run.dropped, run.answers, run.needs, run.queued = [], [], [], [], [], []
+    return move
 
 
 @dataclass(slots=True)

@@ -7,14 +7,14 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from greenroom.runtime.contracts.entries import Entry, RunStarted
 from greenroom.runtime.contracts.errors import RunNotFound, StorageCorrupt, StorageError
-from greenroom.runtime.contracts.plan import BundlePlan
+from greenroom.runtime.contracts.plan import BundlePlan, LimitPlan
 from greenroom.runtime.contracts.records import JournalRow, MessageRow, Record, RunHead, Table
 from greenroom.runtime.contracts.storage import Query, Storage
 from greenroom.runtime.core.advance import replay, start
@@ -99,11 +99,19 @@ class RunBook:
         doomed: What is being deleted.
     """
 
-    def __init__(self, storage: Storage, bundles: dict[str, BundlePlan], check: Check, incarnation: str) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        bundles: dict[str, BundlePlan],
+        check: Check,
+        incarnation: str,
+        limits: Mapping[str, LimitPlan],
+    ) -> None:
         self._storage = storage
         self._bundles = bundles
         self._check = check
         self._incarnation = incarnation
+        self._limits = limits
         self._runs: dict[str, RunEntry] = {}
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._loading: dict[str, asyncio.Task[RunEntry]] = {}
@@ -116,7 +124,7 @@ class RunBook:
 
     def add(self, state: RunState) -> RunEntry:
         """Take a run that has just been made."""
-        state.plans = self._bundles
+        state.plans, state.limits = self._bundles, self._limits
         entry = RunEntry(state=state, stream=RunStream(self._incarnation))
         self._runs[state.run_id] = entry
         return entry
@@ -223,7 +231,7 @@ class RunBook:
             await self.find_end(started.workspace, started.thread_id)
         begun = start(started, bundle, self._check)
         begun.stored = await read_values(self._storage, groups)
-        begun.plans = self._bundles
+        begun.plans, begun.limits = self._bundles, self._limits
         state = replay(begun, groups)
         entry = RunEntry(state=state, stream=RunStream(self._incarnation), blobs=blobs)
         take_leftovers(state)
@@ -302,6 +310,7 @@ class RunBook:
 def take_leftovers(state: RunState) -> None:
     """Forget what a replay would have performed: it was performed, or recovery decides anew."""
     state.ready.clear()
+    state.queued.clear()
     state.dropped.clear()
     state.answers.clear()
     state.charges.clear()

@@ -7,11 +7,20 @@ from typing import TypeAlias
 import msgspec
 
 from greenroom.runtime.contracts.errors import DefinitionError, InvalidInput, NotFound, RequestError
-from greenroom.runtime.contracts.plan import AgentPlan, BundlePlan, BundleSource, Schema, ToolPlan, WorkflowPlan
+from greenroom.runtime.contracts.plan import (
+    AgentPlan,
+    BundlePlan,
+    BundleSource,
+    Schema,
+    StepNode,
+    ToolPlan,
+    WorkflowPlan,
+)
 from greenroom.runtime.contracts.records import BundleRow, Record, Table
 from greenroom.runtime.contracts.requests import Register
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
+from greenroom.runtime.core.plans import walk
 from greenroom.runtime.host.engine import Engine
 
 _plans = msgspec.msgpack.Decoder(BundlePlan)
@@ -34,6 +43,27 @@ def refuse_unsupported(plan: BundlePlan) -> None:
     if found:
         message = f"this version does not carry out {'; '.join(found)}; leave it out"
         raise DefinitionError(message, {"unsupported": found})
+
+
+def refuse_unlimited(plan: BundlePlan, known: set[str]) -> None:
+    """Refuse definitions that name a limit which is nowhere set: they would run without one.
+
+    Raises:
+        DefinitionError: It names who asks for which limit.
+    """
+    asked = {f"agent {agent.id!r}": agent.options.limits for agent in plan.agents.values()}
+    asked |= {f"tool {tool.id!r}": tool.options.limits for tool in plan.tools.values()}
+    for workflow in plan.workflows.values():
+        for node in walk(workflow.nodes):
+            if isinstance(node, StepNode):
+                asked[f"step {node.name!r} of workflow {workflow.id!r}"] = node.options.limits
+    missing = {f"{who}: {name!r}" for who, names in asked.items() for name in names if name not in known}
+    if missing:
+        message = (
+            f"no such limit: {'; '.join(sorted(missing))}; give App(limits={{…}}) or a section [limits.NAME] in the "
+            f"configuration (there are: {', '.join(sorted(known)) or 'none'})"
+        )
+        raise DefinitionError(message, {"missing": sorted(missing), "known": sorted(known)})
 
 
 Beside: TypeAlias = Callable[[BundlePlan, str], AbstractAsyncContextManager[Sequence[Record]]]
@@ -63,7 +93,8 @@ class Catalog:
         async for page in self._engine.storage.scan(Table.BUNDLES, Query()):
             for row in page:
                 assert isinstance(row, BundleRow)  # noqa: S101 - the table holds nothing else
-                self._engine.bundles[row.bundle] = _plans.decode(row.plan)
+                plan = self._engine.bundles[row.bundle] = _plans.decode(row.plan)
+                self._engine.admitting.know(plan.limits)
                 self._order.insert(0, row.bundle)
                 self._rows[row.bundle] = row
                 if row.target is not None:
@@ -78,6 +109,7 @@ class Catalog:
         """
         plan = _plans.decode(request.plan)
         refuse_unsupported(plan)
+        refuse_unlimited(plan, {*plan.limits, *self._engine.admitting.limits})
         is_new = not self._order or self._order[0] != plan.id
         if is_new or self.is_drained(plan.id):
             row = BundleRow(
@@ -94,6 +126,7 @@ class Catalog:
                 self._order.remove(plan.id)
             self._order.insert(0, plan.id)
         self._engine.bundles.setdefault(plan.id, plan)
+        self._engine.admitting.know(plan.limits)
         self._engine.pools.know(plan.id, request.source)
         self._engine.pools.prestart(plan.id, ("steps", "agents") if plan.agents else ("steps",))
         return {"bundle": plan.id, "is_new": is_new}

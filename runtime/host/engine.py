@@ -6,51 +6,33 @@ they are durable is anything dispatched, answered or published. Runs on one even
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
-from greenroom.runtime.contracts.entries import (
-    AttemptEnded,
-    AttemptLost,
-    Called,
-    Fact,
-    Fetched,
-    RunEnded,
-    TimerFired,
-    Wrote,
-)
+from greenroom.runtime.contracts.entries import Admitted, Fact, Fetched, RunEnded, TimerFired
 from greenroom.runtime.contracts.errors import RunNotFound, RuntimeUnavailable, StorageError
-from greenroom.runtime.contracts.events import Event
-from greenroom.runtime.contracts.plan import BundlePlan
+from greenroom.runtime.contracts.plan import BundlePlan, LimitPlan
 from greenroom.runtime.contracts.ports import Clock, Ids
 from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record
 from greenroom.runtime.contracts.storage import Storage
 from greenroom.runtime.contracts.values import Json
-from greenroom.runtime.contracts.work import (
-    Answer,
-    Began,
-    Call,
-    CallAnswer,
-    Chunk,
-    Finished,
-    Lost,
-    Report,
-)
+from greenroom.runtime.contracts.work import CallAnswer, Finished
+from greenroom.runtime.core.admission import Place
 from greenroom.runtime.core.advance import advance
 from greenroom.runtime.core.dispatch import pool_of, scope_of, work_item
-from greenroom.runtime.core.ending import answer_now
-from greenroom.runtime.core.nodes import work_of
 from greenroom.runtime.core.spans import spans
 from greenroom.runtime.core.state import Check, NodeState, RunState
 from greenroom.runtime.core.view import heads
+from greenroom.runtime.host.admitting import Admitting
 from greenroom.runtime.host.balances import Balances
-from greenroom.runtime.host.batch import Batch, Move
+from greenroom.runtime.host.batch import Batch, Move, take_move
 from greenroom.runtime.host.blob_marks import blob_rows
 from greenroom.runtime.host.book import RunBook, RunEntry, no_run
 from greenroom.runtime.host.charges import charges_of
 from greenroom.runtime.host.fetching import Fetching
+from greenroom.runtime.host.load import Load
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.secret_keys import SecretKeys
 from greenroom.runtime.host.timers import Key, TimerWheel
@@ -73,6 +55,9 @@ class Engine:
         check: Checks JSON Schemas.
         incarnation: Names this life of the runtime, for the cursors of readers.
         secrets: Tells what of a request context is never stored.
+        load: Counts runs in motion.
+        limits: Limits that the configuration names.
+        weights: Shares of workspaces.
     """
 
     def __init__(
@@ -85,6 +70,9 @@ class Engine:
         check: Check,
         incarnation: str,
         secrets: SecretKeys,
+        load: Load,
+        limits: Mapping[str, LimitPlan],
+        weights: dict[str, float],
     ) -> None:
         self.storage = storage
         self.pools = pools
@@ -92,7 +80,9 @@ class Engine:
         self.ids = ids
         self.check = check
         self.bundles: dict[str, BundlePlan] = {}
-        self.book = RunBook(storage, self.bundles, check, incarnation)
+        self.load = load
+        self.admitting = Admitting(clock, self._admitted, configured=limits, weights=weights)
+        self.book = RunBook(storage, self.bundles, check, incarnation, self.admitting.limits)
         self.wheel = TimerWheel(clock, self._fire, partial(stored_times, storage))
         self.fetching = Fetching(storage, self._fetched)
         self.balances = Balances(storage)
@@ -129,10 +119,8 @@ class Engine:
         if any(isinstance(made, RunEnded) for made in entries):
             batch.rows.extend(self.book.finished_messages(run, at))
             batch.rows.extend(spans(run))
-        ended = [(run.run_id, fact.path)] if isinstance(fact, AttemptEnded) else []
-        is_final = run.status.is_final
-        batch.moves.append(Move(entry, run.events, run.ready, run.dropped, run.answers, ended, run.needs, is_final))
-        run.events, run.ready, run.dropped, run.answers, run.needs = [], [], [], [], []
+        self.load.note(run)
+        batch.moves.append(take_move(entry, fact))
 
     async def commit(self, batch: Batch) -> None:
         """Make a batch durable, then perform and publish it.
@@ -172,7 +160,7 @@ class Engine:
             seq = await self.storage.append(records)
         except StorageError as error:
             self.balances.fail(charges)
-            self._fail(error)
+            self.fail(error)
             raise
         self.balances.end(charges, seq)
         return seq
@@ -183,7 +171,13 @@ class Engine:
         self.collect(batch, entry, fact, extra)
         await self.commit(batch)
 
-    def _fail(self, error: StorageError) -> None:
+    def discard(self, run_id: str) -> None:
+        """Forget a run whose state cannot be trusted; whoever needs it next reads its journal."""
+        self.load.forget(run_id)
+        self.book.discard(run_id)
+
+    def fail(self, error: StorageError) -> None:
+        """Let the host start over from the store: what it holds is not known any more."""
         if self.failure is None:
             log.error("the store failed, the runtime starts over: %s", error)
             self.failure = error
@@ -193,8 +187,12 @@ class Engine:
         entry, run = move.entry, move.entry.state
         for place in move.ended:
             self.pools.forget(*place)
+            self.admitting.leave(*place)
         for attempt in move.dropped:
             self.pools.cancel(attempt)
+            self.admitting.leave(attempt.run_id, attempt.path)
+        for node in move.queued:
+            self.admitting.enter(run, node)
         for node in move.ready:
             self._dispatch(run, node)
         for path, number, name, answer in move.answers:
@@ -219,129 +217,17 @@ class Engine:
         item = work_item(run, node)
         self.pools.dispatch(pool_of(run.bundle, item), scope_of(run, node), item)
 
-    async def reported(self, reports: tuple[Report, ...]) -> None:
-        """Take reports of a worker; when this returns they are durable. Those that come early wait for recovery."""
-        await self.is_recovered.wait()
-        for run_id in {report.run_id for report in reports}:
-            if self.book.find(run_id) is None and (run_id, "") not in self.checks:
-                await self._load_quietly(run_id)
+    async def _admitted(self, places: Sequence[Place]) -> None:
+        """Schedule attempts that have waited for their limits; those that need not begin any more give way."""
         batch = Batch()
-        for report in reports:
-            try:
-                self._take(batch, report)
-            except Exception:  # one run that cannot take its report must not keep the others from theirs
-                log.exception("run %s could not take a report about %r", report.run_id, report.path)
-                self.book.discard(report.run_id)
-        if batch.rows:
-            await self.commit(batch)
-        for entry, call, child in batch.asked:
-            await entry.settled()
-            if (answer := answer_now(child)) is not None:
-                self._answer(call, answer)
-
-    async def _load_quietly(self, run_id: str) -> None:
-        try:
-            await self.book.try_load(run_id)
-        except StorageError as error:
-            self._fail(error)  # what was reported would count as taken
-            raise
-
-    def _take(self, batch: Batch, report: Report) -> None:
-        waiting = self.checks.get((report.run_id, ""))
-        if waiting is not None:
-            if isinstance(report, Finished) and not waiting.done():
-                waiting.set_result(report)
-            return
-        entry = self.book.find(report.run_id)
-        if entry is None:
-            return
         now = self.clock.now()
-        match report:
-            case Chunk(durable=False):
-                path = report.path.rpartition("/")[0] if report.event.startswith("agent_") else report.path
-                entry.stream.publish([Event(seq=0, type=report.event, path=path, at=now, data=report.data)])
-            case Chunk():
-                if self._is_current(entry, report):
-                    self.collect(batch, entry, Wrote(at=now, path=report.path, data=report.data))
-            case Began():
-                self.limit(entry, report, now)
-            case Call():
-                self._call(batch, entry, report, now)
-            case Finished():
-                if not self._is_current(entry, report):
-                    self.stale_results += 1
-                    return
-                self.wheel.set((report.run_id, report.path), None)
-                ended = AttemptEnded(
-                    at=now,
-                    path=report.path,
-                    attempt=report.attempt,
-                    outcome=report.outcome,
-                    started_at=report.started_at,
-                    patch=report.patch,
-                )
-                self.collect(batch, entry, ended)
-            case Lost():
-                if self._is_current(entry, report):
-                    self.wheel.set((report.run_id, report.path), None)
-                    self.collect(batch, entry, AttemptLost(at=now, path=report.path, attempt=report.attempt))
-
-    def _is_current(self, entry: RunEntry, report: Finished | Chunk | Call | Began | Lost) -> bool:
-        node = entry.state.nodes.get(report.path)
-        return node is not None and node.has_attempt and node.attempt == report.attempt
-
-    def limit(self, entry: RunEntry, report: Began, now: float) -> None:
-        """Let an attempt that has begun end when its time is over."""
-        node = entry.state.nodes.get(report.path)
-        work = work_of(node.node) if node is not None else None
-        if work is not None and work[2].timeout_s is not None and self._is_current(entry, report):
-            self.wheel.set((report.run_id, report.path), now + work[2].timeout_s)
-
-    def _call(self, batch: Batch, entry: RunEntry, report: Call, now: float) -> None:
-        if not self._is_current(entry, report):
-            return
-        caller = entry.state.nodes[report.path]
-        child = caller.calls.get(report.name)
-        if child is not None:
-            batch.asked.append((entry, report, child))
-            return
-        bundle = entry.state.bundle
-        known = {"agent": set(bundle.agents), "tool": set(bundle.tools), "workflow": set(bundle.workflows)}[report.kind]
-        if report.target not in known:
-            message = f"there is no {report.kind} {report.target!r}; there are: {', '.join(sorted(known)) or 'none'}"
-            self._answer(report, Answer(status="error", error={"code": "not_found", "message": message, "facts": {}}))
-            return
-        called = Called(
-            at=now,
-            path=report.path,
-            name=report.name,
-            kind=report.kind,
-            target=report.target,
-            input=report.input,
-            options=report.options,
-        )
-        self.collect(batch, entry, called)
-
-    def _answer(self, report: Call, answer: Answer) -> None:
-        self.pools.answer(
-            CallAnswer(run_id=report.run_id, path=report.path, attempt=report.attempt, name=report.name, answer=answer)
-        )
-
-    async def lost(self, attempts: list[tuple[str, str, int]]) -> None:
-        """Take the news that a worker died with these attempts."""
-        await self.is_recovered.wait()
-        batch = Batch()
-        for run_id, _, _ in attempts:
-            if (check := self.checks.get((run_id, ""))) is not None and not check.done():
-                check.cancel()
-                continue
-            await self._load_quietly(run_id)
-        for run_id, path, number in attempts:
+        for run_id, path in places:
             entry = self.book.find(run_id)
             node = entry.state.nodes.get(path) if entry is not None else None
-            if entry is not None and node is not None and node.has_attempt and node.attempt == number:
-                self.wheel.set((run_id, path), None)
-                self.collect(batch, entry, AttemptLost(at=self.clock.now(), path=path, attempt=number))
+            if entry is None or entry.is_deleted or node is None or node.queued_at is None:
+                self.admitting.leave(run_id, path)
+            else:
+                self.collect(batch, entry, Admitted(at=now, path=path))
         if batch.rows:
             await self.commit(batch)
 

@@ -134,6 +134,7 @@ class Forking:
 
     async def _begin(self, request: ForkRun, parent: RunEntry) -> dict[str, Json]:
         engine, run = self._engine, parent.state
+        engine.load.check(request.workspace)
         node = find_step(run, request.from_step)
         value = self._input(run, node, request)
         state = self._state(run, request)

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.errors import ConfigError, Fenced, GreenroomError, RuntimeUnavailable, StorageError
+from greenroom.runtime.contracts.plan import LimitPlan
 from greenroom.runtime.contracts.ports import Clock, Ids, Spawner
 from greenroom.runtime.contracts.records import Table
 from greenroom.runtime.contracts.requests import Request
@@ -34,7 +35,9 @@ from greenroom.runtime.host.declared import DeclaredSchedules
 from greenroom.runtime.host.deletion import RunDeletion
 from greenroom.runtime.host.engine import Engine
 from greenroom.runtime.host.forking import Forking
+from greenroom.runtime.host.intake import Intake
 from greenroom.runtime.host.ledger import Ledger
+from greenroom.runtime.host.load import Load
 from greenroom.runtime.host.own_tasks import OwnTasks
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.reading import Reading
@@ -76,6 +79,9 @@ class Host:
         retention_s: How long finished runs, and rows of other tables, are kept; for ever where nothing is said. Rows
             of other tables than runs are the store's to let go of: `open_storage` tells it.
     """
+        limits: Limits by name; they hold whatever an app says.
+        weights: Shares of workspaces; 1 for those not named.
+        max_running: Most runs in motion before new ones are refused; `max_running_of` for single workspaces.
 
     def __init__(
         self,
@@ -91,6 +97,10 @@ class Host:
         secret_keys: frozenset[str] = frozenset(),
         retention_s: dict[Table, float] | None = None,
     ) -> None:
+        limits: dict[str, LimitPlan] | None = None,
+        weights: dict[str, float] | None = None,
+        max_running: int = 10_000,
+        max_running_of: dict[str, int] | None = None,
         self._open_storage = open_storage
         self._spawner = spawner
         self._clock = clock
@@ -102,6 +112,10 @@ class Host:
         self._secret_keys = secret_keys
         self._retention_s = retention_s or {}
         self._own = OwnTasks()
+        self._limits = limits or {}
+        self._weights = weights or {}
+        self._max_running = max_running
+        self._max_running_of = max_running_of or {}
         self._engine: Engine | None = None
         self._ready = asyncio.Event()
         self._refusal: GreenroomError | None = None
@@ -159,10 +173,14 @@ class Host:
             incarnation=secrets.token_hex(4),
             secrets=SecretKeys(self._secret_keys),
         )
+            load=Load(self._max_running, self._max_running_of),
+            limits=self._limits,
+            weights=self._weights,
         catalog = Catalog(engine)
         try:
             await catalog.load()
-            living = await pools.open(storage.health().epoch, engine.reported, engine.lost)
+            intake = Intake(engine)
+            living = await pools.open(storage.health().epoch, intake.reported, intake.lost)
             await recover(engine, living)
         except BaseException:
             await pools.close(stop_workers=False)
@@ -173,6 +191,7 @@ class Host:
         catalog.beside = DeclaredSchedules(engine, schedules).changes
         engine.wheel.start()
         self._engine = engine
+        engine.admitting.start(self._clock.now() if engine.bundles else None)
         self._catalog = catalog
         self._starter = starter
         self._schedule_desk = ScheduleDesk(engine, schedules, starter)
@@ -200,6 +219,7 @@ class Host:
         await engine.wheel.stop()
         await engine.fetching.stop()
         await engine.pools.close(stop_workers=stop_workers)
+        await engine.admitting.stop()
         try:
             await engine.storage.close()
         except StorageError as error:
@@ -351,3 +371,5 @@ class Host:
                 "figures": health.figures,
             },
         }
+            "running": len(engine.load),
+            "limits": engine.admitting.describe(),

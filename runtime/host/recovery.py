@@ -15,6 +15,7 @@ from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.host.batch import Batch
 from greenroom.runtime.host.book import RunEntry
 from greenroom.runtime.host.engine import Engine
+from greenroom.runtime.host.intake import limit_time
 
 RESTING: Final = frozenset({RunStatus.WAITING, RunStatus.SUSPENDED, RunStatus.PAUSED})
 """Statuses of open runs in which nothing moves: only a timer or a request wakes them."""
@@ -83,11 +84,15 @@ async def _take_up(engine: Engine, entry: RunEntry, living: dict[tuple[str, str]
     run = entry.state
     now = engine.clock.now()
     batch = Batch()
+    engine.load.note(run)
     for node in list(run.nodes.values()):
+        if node.queued_at is not None:
+            engine.admitting.enter(run, node)
         if not node.has_attempt:
             continue
         if living.get((run.run_id, node.path)) == node.attempt:
-            engine.limit(entry, Began(run_id=run.run_id, path=node.path, attempt=node.attempt), now)
+            engine.admitting.hold(run, node)
+            limit_time(engine, entry, Began(run_id=run.run_id, path=node.path, attempt=node.attempt), now)
             _answer_again(engine, run, node)
         else:
             lost = AttemptLost(at=now, path=node.path, attempt=node.attempt, is_unseen=True)

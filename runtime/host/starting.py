@@ -202,6 +202,7 @@ class Starter:
         beside: Beside | None,
     ) -> dict[str, Json]:
         engine = self._engine
+        engine.load.check(request.workspace)
         now = engine.clock.now()
         started = RunStarted(
             at=now,
@@ -220,6 +221,7 @@ class Starter:
             thread_id=request.thread_id,
             options=request.options | options,
             single_step=request.single_step,
+            priority=request.priority,
         )
         entry = engine.book.add(start(started, engine.bundles[bundle], engine.check))
         entry.state.secrets.update(engine.secrets.secret(request.request_context))

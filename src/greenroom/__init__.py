@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from greenroom.runtime.definitions.agent import Agent, Memory, Recall, WorkingMemory
     from greenroom.runtime.definitions.app import App
     from greenroom.runtime.definitions.context import StepContext, ToolContext
+    from greenroom.runtime.definitions.limit import Limit
     from greenroom.runtime.definitions.schedule import Schedule, every
     from greenroom.runtime.definitions.sources import constant, from_context, from_input, from_state, from_step
     from greenroom.runtime.definitions.step import Step, step
@@ -71,6 +72,7 @@ _HOMES = {
     "InDoubt": _ERRORS,
     "InvalidGraph": _ERRORS,
     "InvalidInput": _ERRORS,
+    "Limit": f"{_DEFINITIONS}.limit",
     "Memory": f"{_DEFINITIONS}.agent",
     "ModelError": _ERRORS,
     "NotFound": _ERRORS,
@@ -125,6 +127,7 @@ __all__ = [
     "InDoubt",
     "InvalidGraph",
     "InvalidInput",
+    "Limit",
     "Memory",
     "ModelError",
     "NotFound",

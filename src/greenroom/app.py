@@ -19,6 +19,7 @@ from greenroom.runtime.client.runtime import RuntimeClient
 from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.config import Config
 from greenroom.runtime.contracts.errors import ConfigError, RuntimeUnavailable
+from greenroom.runtime.contracts.plan import LimitPlan
 from greenroom.runtime.contracts.records import Table
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.system import RandomIds, SystemClock
@@ -55,6 +56,12 @@ def compose(config_json: str) -> "Host":
         max_threads=config.runtime.max_threads,
         secret_keys=frozenset(config.runtime.secret_keys),
         retention_s=config.retention.seconds(),
+        limits={name: LimitPlan(**limit.model_dump()) for name, limit in config.limits.items()},
+        weights={name: workspace.weight for name, workspace in config.workspaces.items()},
+        max_running=config.runtime.max_running,
+        max_running_of={
+            name: workspace.max_running for name, workspace in config.workspaces.items() if workspace.max_running
+        },
     )
 
 

@@ -22,6 +22,7 @@ class LocalObjects:
     def __init__(self, ops: FileOps, root: Path) -> None:
         self._ops = ops
         self._root = root
+        self._prefix = f"{root}/"
         self._folders = durable.Folders(ops, root)
 
     @property
@@ -87,7 +88,7 @@ class LocalObjects:
 
     def exists(self, key: str) -> bool:
         """See `Objects`."""
-        return self._ops.exists(self._root / key)
+        return self._ops.exists(f"{self._prefix}{key}")
 
     def size(self, key: str) -> int:
         """See `Objects`."""

@@ -61,7 +61,7 @@ class FileOps(Protocol):
         """Return the names in the folder, sorted; none when there is no folder."""
         ...
 
-    def exists(self, path: Path) -> bool:
+    def exists(self, path: Path | str) -> bool:
         """Return whether there is something of this name."""
         ...
 
@@ -148,10 +148,12 @@ class OsFiles:
         except FileNotFoundError:
             return []
 
-    def exists(self, path: Path) -> bool:
+    def exists(self, path: Path | str) -> bool:
         """See `FileOps`."""
         try:
-            path.stat()  # `Path.exists` says no, in some versions of Python, to what it was not allowed to look at
+            # Asked after every commit, and to make a `Path` costs more than the question. `Path.exists` says no, in
+            # some versions of Python, to what it was not allowed to look at.
+            os.stat(path)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return False
         return True

@@ -100,6 +100,15 @@ class ParquetStorage:
         self._appends += 1
         return seq
 
+    async def confirm(self) -> None:
+        """Return when the store is known to be this writer's still.
+
+        Raises:
+            Fenced: A newer writer has taken it.
+        """
+        self._check_open()
+        await asyncio.to_thread(self._opened.epoch.check)
+
     async def get(self, table: Table, key: Key) -> Record | None:
         """Return the newest record with this key, or None.
 

@@ -8,6 +8,7 @@ import pytest
 
 from greenroom import Agent, App, GreenroomError, StepContext, Workflow, step, tool
 from greenroom.runtime.contracts.work import Call
+from greenroom.runtime.host.intake import Intake
 from tests.host.crash_store import CrashStore
 from tests.host.harness import Harness, calm
 from tests.host.scripted_turns import ScriptedTurns, said
@@ -262,7 +263,7 @@ async def test_a_call_is_answered_only_when_its_childs_outcome_is_durable() -> N
         engine = harness.host._engine
         assert engine is not None
         again = Call(run_id=run.run_id, path="body", attempt=1, name="plus", kind="workflow", target="plus", input=1)
-        asking = asyncio.ensure_future(engine.reported((again,)))
+        asking = asyncio.ensure_future(Intake(engine).reported((again,)))
         await calm()
         assert not answered.is_set()
         await harness.crash()

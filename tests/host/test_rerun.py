@@ -10,6 +10,7 @@ from greenroom.runtime.contracts.entries import Succeeded
 from greenroom.runtime.contracts.records import JournalRow, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.work import Finished
+from greenroom.runtime.host.intake import Intake
 from tests.host.counted import ask, body, calls, forget_calls, keys
 from tests.host.harness import Harness, calm
 
@@ -167,7 +168,7 @@ async def test_attempts_count_on_so_that_late_results_stay_late() -> None:
         engine = harness.host._engine
         assert engine is not None
         stale = Finished(run_id=run.run_id, path="a", attempt=1, outcome=Succeeded(output=100))
-        await engine.reported((stale,))
+        await Intake(engine).reported((stale,))
         assert (await run.result(timeout_s=5)).output == 2
         assert (late, engine.stale_results) == ([1, 2], 1)
 
