@@ -40,13 +40,17 @@ class StartBody(Body):
 
 
 class ResumeBody(Body):
-    """Body of the resume routes. `step` is an id, a dotted id, a path, or the ids along a path."""
+    """Body of the resume routes. `step` is an id, a dotted id, a path, or the ids along a path.
+
+    `suspension` is the token of the suspension that is answered; at another one nothing is resumed.
+    """
 
     step: str | list[str] | None = None
     resume_data: Any = None
     label: str | None = None
     for_each_index: int | None = Field(default=None, ge=0)
     request_context: dict[str, Any] | None = None
+    suspension: str | None = Field(default=None, min_length=1)
     close_on_suspend: bool = True
 
     @property
@@ -126,6 +130,7 @@ class AgentResumeBody(Body):
     tool_call_id: str | None = None
     resume_data: Any = None
     request_context: dict[str, Any] | None = None
+    suspension: str | None = Field(default=None, min_length=1)
 
 
 class ObserveBody(Body):

@@ -120,6 +120,7 @@ class RunResult:
         steps: By path.
         suspended: Paths of the steps that wait for a resume.
         suspend_payload: What each of them shows, by path.
+        suspensions: The token of the suspension that each of them is at, by path: what `resume(suspension=…)` takes.
         labels: Labels of the steps that wait, to their paths.
         view: Everything the runtime said, as JSON.
     """
@@ -135,6 +136,7 @@ class RunResult:
     steps: dict[str, StepResult] = field(default_factory=dict)
     suspended: list[str] = field(default_factory=list)
     suspend_payload: dict[str, Json] = field(default_factory=dict)
+    suspensions: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     state: dict[str, Json] = field(default_factory=dict)
     usage: UsageTotal = field(default_factory=UsageTotal)
@@ -158,6 +160,7 @@ class RunResult:
             steps={path: StepResult.from_json(step) for path, step in (view.get("steps") or {}).items()},
             suspended=list(view.get("suspended") or ()),
             suspend_payload=dict(view.get("suspend_payload") or {}),
+            suspensions=dict(view.get("suspensions") or {}),
             labels=dict(view.get("labels") or {}),
             state=dict(view.get("state") or {}),
             usage=UsageTotal.from_json(view.get("usage")),

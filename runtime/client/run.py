@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from greenroom.runtime.client.link import RuntimeLink
 from greenroom.runtime.client.results import RunEvent, RunResult, moment
+from greenroom.runtime.client.seen_suspensions import SeenSuspensions
 from greenroom.runtime.contracts import requests
 from greenroom.runtime.contracts.errors import RunNotFound
 from greenroom.runtime.contracts.ports import Ids
@@ -49,6 +50,7 @@ class RunHandle:
         self._ids = ids
         self._dump = dump
         self._load_output = load_output
+        self._seen = SeenSuspensions()
 
     def __repr__(self) -> str:
         """Name the run."""
@@ -81,6 +83,7 @@ class RunHandle:
 
     def _result(self, view: dict[str, Json]) -> RunResult:
         self.trace_id = view.get("trace_id") or self.trace_id
+        self._seen.see_view(view)
         output = view.get("output")
         if output is not None and self._load_output is not None:
             output = self._load_output(output)
@@ -108,6 +111,7 @@ class RunHandle:
                 raise
             cursor = page["cursor"]
             for event in page["events"]:
+                self._seen.see_event(event["seq"], event["type"], event["path"], event["data"])
                 yield RunEvent(
                     seq=event["seq"],
                     type=event["type"],
@@ -127,8 +131,12 @@ class RunHandle:
         index: int | None = None,
         key: str | None = None,
         request_context: dict[str, Json] | None = None,
+        suspension: str | None = None,
     ) -> "RunHandle":
         """Resume a suspended step with data; None is a value.
+
+        A handle that has seen the step suspended, in a result or an event, answers the suspension it saw last, and no
+        later one: to answer the next, look at the run again.
 
         Args:
             step: Path, id or suffix; may be left out if exactly one waits.
@@ -137,9 +145,12 @@ class RunHandle:
             index: Item of a foreach.
             key: Two resumes with one key are one.
             request_context: Merged into the run's.
+            suspension: Token of the suspension that is answered, from `RunResult.suspensions` or the event; it may
+                stand for the step.
 
         Raises:
-            RunNotSuspended, RunFinished, AmbiguousResume, AlreadyClaimed, InvalidInput: See `semantics`.
+            RunNotSuspended, RunFinished, AmbiguousResume, InvalidInput: See `semantics`.
+            AlreadyClaimed: Somebody else answered it first; what waits now, if anything does, is left alone.
         """
         request = requests.Resume(
             workspace=self._workspace,
@@ -150,6 +161,7 @@ class RunHandle:
             index=index,
             key=key or self._ids.run_id(),
             request_context=request_context or {},
+            suspension=suspension or self._seen.meant(step, label, index),
         )
         await self._link.call(request)
         return self
@@ -268,6 +280,7 @@ class RunHandle:
             request_context=request_context or {},
         )
         await self._link.call(request)
+        self._seen.clear()
         return self
 
     async def wait_for(self, *statuses: str, timeout_s: float = 60.0) -> RunResult:

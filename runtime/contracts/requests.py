@@ -69,7 +69,11 @@ class Poll(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="poll"):
 
 
 class Resume(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="resume"):
-    """Resume a suspended step."""
+    """Resume a suspended step.
+
+    Attributes:
+        suspension: Token of the suspension that is answered; at another one the step is not resumed.
+    """
 
     run_id: str
     step: str | None = None
@@ -78,6 +82,7 @@ class Resume(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="resum
     index: int | None = None
     key: str | None = None
     request_context: dict[str, Json] = {}
+    suspension: str | None = None
 
 
 class Settle(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="settle"):

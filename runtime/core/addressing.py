@@ -1,9 +1,10 @@
-"""Which suspended steps a resume means: by path, id, dotted id, suffix, label, or the only one there is."""
+"""Which suspended steps a resume means: by path, id, dotted id, suffix, label, token, or the only one there is."""
 
 import re
 
-from greenroom.runtime.contracts.errors import AmbiguousResume, NotFound, RunFinished, RunNotSuspended
+from greenroom.runtime.contracts.errors import AlreadyClaimed, AmbiguousResume, NotFound, RunFinished, RunNotSuspended
 from greenroom.runtime.contracts.statuses import StepStatus
+from greenroom.runtime.core.derived_ids import suspension_token
 from greenroom.runtime.core.nodes import is_internal
 from greenroom.runtime.core.state import NodeState, RunState
 
@@ -20,19 +21,34 @@ def suspended_steps(run: RunState, prefix: str = "") -> list[NodeState]:
     ]
 
 
+def suspension_of(run: RunState, node: NodeState) -> str:
+    """Return the token of the suspension that a suspended step is at."""
+    return suspension_token(run.run_id, node.path, node.timeline, node.attempt)
+
+
 def _is_below(path: str, prefix: str) -> bool:
     return not prefix or path == prefix or path.startswith(prefix + "/")
 
 
 def find_suspended(
-    run: RunState, step: str | None, *, label: str | None = None, index: int | None = None, prefix: str = ""
+    run: RunState,
+    step: str | None,
+    *,
+    label: str | None = None,
+    index: int | None = None,
+    suspension: str | None = None,
+    prefix: str = "",
 ) -> list[NodeState]:
     """Return the steps a resume is for: one, or all suspended items of a foreach that was named without an index.
+
+    Args:
+        suspension: A token. Alone it names the step; beside a name it is a condition on what the name means.
 
     Raises:
         RunFinished: The run has ended.
         RunNotSuspended: Nothing waits, or not what was named.
         AmbiguousResume: Several wait and the name does not tell them apart.
+        AlreadyClaimed: What was named waits, and not at this suspension.
     """
     if run.status.is_final:
         message = f"run {run.run_id} has ended ({run.status}); it cannot be resumed"
@@ -42,9 +58,22 @@ def find_suspended(
         message = f"run {run.run_id} is {run.status}; no step of it is suspended"
         raise RunNotSuspended(message, {"status": run.status.value, "suspended": []})
     found, is_many = _meant(waiting, step, label, index)
-    if is_many:
+    is_named = not (step is None and label is None and index is None)
+    if not is_many and (is_named or suspension is None):
+        found = _one(found, waiting, _described(step, label, index), run)
+    return found if suspension is None else _at(found, suspension, run)
+
+
+def _at(nodes: list[NodeState], suspension: str, run: RunState) -> list[NodeState]:
+    found = [node for node in nodes if suspension_of(run, node) == suspension]
+    if found:
         return found
-    return _one(found, waiting, _described(step, label, index), run)
+    paths = [node.path for node in nodes]
+    message = (
+        f"suspension {suspension!r} of run {run.run_id} does not wait any more: it was answered, or its step has begun "
+        f"again; look at the run once more before you answer what waits now ({', '.join(paths)})"
+    )
+    raise AlreadyClaimed(message, {"suspension": suspension, "suspended": paths, "run_id": run.run_id})
 
 
 def find_resumed(

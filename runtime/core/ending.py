@@ -15,6 +15,7 @@ from greenroom.runtime.contracts.statuses import StepStatus
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import Answer, AttemptId
 from greenroom.runtime.core.agent_state import agent_output, report_call
+from greenroom.runtime.core.derived_ids import suspension_token
 from greenroom.runtime.core.nodes import BodyNode, TurnNode, is_internal
 from greenroom.runtime.core.state import NodeState, RunState, set_status
 
@@ -146,7 +147,8 @@ def suspend(
     if timeout_s is not None:
         run.timers[node.path, "suspend"] = at + timeout_s
     set_status(node, StepStatus.SUSPENDED, suspended=1)
-    run.emit("step_suspended", node.path, at, {"payload": payload, "label": label})
+    token = suspension_token(run.run_id, node.path, node.timeline, node.attempt)
+    run.emit("step_suspended", node.path, at, {"payload": payload, "label": label, "suspension": token})
     let_blocks_look(run, node)
 
 

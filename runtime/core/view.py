@@ -4,7 +4,7 @@ from greenroom.runtime.contracts.plan import AgentPlan
 from greenroom.runtime.contracts.records import RunHead
 from greenroom.runtime.contracts.statuses import RunStatus, StepStatus
 from greenroom.runtime.contracts.values import Json
-from greenroom.runtime.core.addressing import suspended_steps
+from greenroom.runtime.core.addressing import suspended_steps, suspension_of
 from greenroom.runtime.core.agent_state import agent_output, finish_reason
 from greenroom.runtime.core.apply import error_json
 from greenroom.runtime.core.nodes import BodyNode, TurnNode, is_internal, kind_of
@@ -36,6 +36,7 @@ def run_view(run: RunState, prefix: str = "") -> dict[str, Json]:
         },
         "suspended": [node.path[cut:] for node in waiting],
         "suspend_payload": {node.path[cut:]: node.payload for node in waiting},
+        "suspensions": {node.path[cut:]: suspension_of(run, node) for node in waiting},
         "labels": {node.label: node.path[cut:] for node in waiting if node.label},
         "state": dict(frame.state),
         "usage": _usage(run),

@@ -15,7 +15,7 @@ from greenroom.runtime.contracts.plan import StepNode
 from greenroom.runtime.contracts.requests import Advance, Cancel, Resume, Settle, Signal
 from greenroom.runtime.contracts.statuses import RunStatus, StepStatus
 from greenroom.runtime.contracts.values import Json
-from greenroom.runtime.core.addressing import find_resumed, find_suspended
+from greenroom.runtime.core.addressing import find_resumed, find_suspended, suspension_of
 from greenroom.runtime.core.agent_state import call_of
 from greenroom.runtime.core.plans import signal_nodes
 from greenroom.runtime.core.state import NodeState, RunState
@@ -40,35 +40,48 @@ class Steering:
 
         Raises:
             RunNotFound, RunFinished, RunNotSuspended, AmbiguousResume: Nothing, or too much, fits the request.
-            AlreadyClaimed: Somebody else resumed it first.
+            AlreadyClaimed: Somebody else resumed it first, or it is at another suspension than the one that is named.
             InvalidInput: The data does not fit the step's schema; the step stays suspended.
         """
         entry, prefix = await self._engine.book.resolve(request.run_id, request.workspace)
         run = entry.state
         if request.key is not None and _is_spent(run, request.key):
             return await self._acknowledge(entry)
-        nodes = self._suspended(run, request, prefix)
+        waiting = [(node, suspension_of(run, node)) for node in self._suspended(run, request, prefix)]
         with entry.held():
-            data = [await self._data(run, node, request.data) for node in nodes]
+            data = [await self._data(run, node, request.data) for node, _ in waiting]
+        if request.key is not None and _is_spent(run, request.key):
+            return await self._acknowledge(entry)
+        # Meanwhile another may have been first, and the step may even be at its next suspension.
+        still = [(node, value) for (node, token), value in zip(waiting, data, strict=True) if _is_at(run, node, token)]
+        if not still:
+            raise _claimed(run, waiting[0][0])
         batch = Batch()
-        for node, value in zip(nodes, data, strict=True):
-            if node.status is not StepStatus.SUSPENDED:
-                raise _claimed(run, node)
-            resumed = Resumed(
-                at=self._engine.clock.now(),
-                path=node.path,
-                data=value,
-                key=request.key,
-                request_context=self._engine.secrets.public(request.request_context),
-            )
-            run.secrets.update(self._engine.secrets.secret(request.request_context))
-            self._engine.collect(batch, entry, resumed)
+        run.secrets.update(self._engine.secrets.secret(request.request_context))
+        for node, value in still:
+            self._engine.collect(batch, entry, self._resumed(request, node, value))
         await self._engine.commit(batch)
-        return {"run_id": request.run_id, "resumed": [node.path for node in nodes], "status": run.status.value}
+        return {"run_id": request.run_id, "resumed": [node.path for node, _ in still], "status": run.status.value}
+
+    def _resumed(self, request: Resume, node: NodeState, value: Json) -> Resumed:
+        return Resumed(
+            at=self._engine.clock.now(),
+            path=node.path,
+            data=value,
+            key=request.key,
+            request_context=self._engine.secrets.public(request.request_context),
+        )
 
     def _suspended(self, run: RunState, request: Resume, prefix: str) -> list[NodeState]:
         try:
-            return find_suspended(run, request.step, label=request.label, index=request.index, prefix=prefix)
+            return find_suspended(
+                run,
+                request.step,
+                label=request.label,
+                index=request.index,
+                suspension=request.suspension,
+                prefix=prefix,
+            )
         except (RunNotSuspended, RunFinished):
             claimed = find_resumed(run, request.step, label=request.label, index=request.index, prefix=prefix)
             if claimed is not None:
@@ -215,6 +228,10 @@ class Steering:
 
 def _is_spent(run: RunState, key: str) -> bool:
     return key in run.spent_keys or any(key in node.resume_keys for node in run.nodes.values())
+
+
+def _is_at(run: RunState, node: NodeState, suspension: str) -> bool:
+    return node.status is StepStatus.SUSPENDED and suspension_of(run, node) == suspension
 
 
 def _claimed(run: RunState, node: NodeState) -> AlreadyClaimed:

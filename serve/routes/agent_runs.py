@@ -163,7 +163,9 @@ async def resume(caller: FromCaller, agent_id: str, body: AgentResumeBody) -> St
     """Resume a tool call that suspended itself, and stream what follows."""
     known = await get_run(caller, body.run_id, "agent", agent_id)
     step = None if body.tool_call_id is None else _path_of(known, body.tool_call_id)
-    await known.handle.resume(step, body.resume_data, key=caller.key, request_context=body.request_context)
+    await known.handle.resume(
+        step, body.resume_data, key=caller.key, request_context=body.request_context, suspension=body.suspension
+    )
     return _rest(caller, agent_id, known)
 
 

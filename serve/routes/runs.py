@@ -86,6 +86,7 @@ async def resume(caller: FromCaller, run_id: str, body: ResumeBody | None = None
         index=given.for_each_index,
         key=caller.key,
         request_context=given.request_context,
+        suspension=given.suspension,
     )
     return answer({"runId": run_id, "resumed": True, "traceId": known.handle.trace_id}, trace_id=known.handle.trace_id)
 

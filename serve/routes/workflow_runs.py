@@ -57,6 +57,7 @@ async def _resume(caller: Caller, workflow_id: str, run_id: str, body: ResumeBod
         index=given.for_each_index,
         key=caller.key,
         request_context=given.request_context,
+        suspension=given.suspension,
     )
     return known
 

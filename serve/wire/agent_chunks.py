@@ -243,6 +243,8 @@ class AgentChunks:
         if call is None:
             return []
         shown = _call_payload(call) | {"suspendPayload": payload, "resumeSchema": ANY_SCHEMA}
+        if data.get("suspension"):
+            shown["suspension"] = data["suspension"]
         return [self._chunk("tool-call-suspended", shown)]
 
     def _call_at(self, path: str) -> _Call | None:

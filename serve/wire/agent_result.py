@@ -83,7 +83,9 @@ def _suspension(view: Mapping[str, Json]) -> dict[str, Json]:
             return {"suspendPayload": shown, "resumeSchema": APPROVAL_SCHEMA}
         call = next((call for call in view["agent"]["tool_calls"] if call.get("path") == waiting), None)
         shown = _named(call) if call is not None else {}
-        return {"suspendPayload": shown | {"suspendPayload": payload}, "resumeSchema": ANY_SCHEMA}
+        told = {"suspendPayload": shown | {"suspendPayload": payload}, "resumeSchema": ANY_SCHEMA}
+        token = (view.get("suspensions") or {}).get(waiting)
+        return told | ({"suspension": token} if token else {})
     return {}
 
 

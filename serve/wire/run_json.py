@@ -41,6 +41,7 @@ def run_json(view: Mapping[str, Json]) -> dict[str, Json]:
         "steps": {path: step_json(step) for path, step in view["steps"].items()},
         "suspended": view.get("suspended") or [],
         "suspendPayload": view.get("suspend_payload") or {},
+        "suspensions": view.get("suspensions") or {},
         "labels": view.get("labels") or {},
         "state": view.get("state") or {},
         "usage": usage_of(view),

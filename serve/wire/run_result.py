@@ -73,7 +73,7 @@ def usage_of(view: Mapping[str, Json]) -> dict[str, int]:
 
 
 def suspensions(view: Mapping[str, Json], ids: StepIds) -> dict[str, Json]:
-    """Return which steps wait, and what each top-level one shows."""
+    """Return which steps wait, what each top-level one shows, and the token of each suspension by its path."""
     paths: list[list[str]] = []
     payloads: dict[str, Json] = {}
     for waiting in view.get("suspended") or ():
@@ -81,7 +81,7 @@ def suspensions(view: Mapping[str, Json], ids: StepIds) -> dict[str, Json]:
         if path not in paths:
             paths.append(path)
         payloads.setdefault(path[0], shown_payload((view.get("suspend_payload") or {}).get(waiting)))
-    return {"suspended": paths, "suspendPayload": payloads}
+    return {"suspended": paths, "suspendPayload": payloads, "suspensions": view.get("suspensions") or {}}
 
 
 def steps_of(

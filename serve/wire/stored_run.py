@@ -40,6 +40,7 @@ def stored_run(
         "suspendedPaths": _paths(view, plan, "suspended"),
         "waitingPaths": _paths(view, plan, "waiting"),
         "resumeLabels": resume_labels(view, ids),
+        "suspensions": view.get("suspensions") or {},
         "serializedStepGraph": graph_entries((plan or {}).get("nodes") or ()),
     }
     if view["status"] == "success":

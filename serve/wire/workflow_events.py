@@ -286,7 +286,10 @@ class WorkflowEvents:
             return self._told_by_agent(event, agent)
         if not self._ids.is_shown(event.path):
             return []
-        return [self._suspended_event(event.path, payload, event)]
+        told = self._suspended_event(event.path, payload, event)
+        if data.get("suspension"):
+            told["payload"]["suspension"] = data["suspension"]
+        return [told]
 
     def _suspended_event(self, path: str, payload: Json, event: RunEvent) -> dict[str, Json]:
         visit = self._visits.setdefault(path, _Visit(call_id=self._call_id(path)))

@@ -65,6 +65,16 @@ def test_a_suspended_run_says_how_to_go_on(running: RunningStage, shell: Shell) 
     assert (again.exit_code, json.loads(again.stdout)["error"]["code"]) == (1, "already_claimed")
 
 
+def test_a_resume_names_the_suspension_that_it_answers(running: RunningStage, shell: Shell) -> None:
+    """What waits is told with its token; a token of another suspension is refused, and the right one is taken."""
+    parked = shell("run", "ask", "--input", "4", "--run-id", "r-3")
+    token = parked.stderr.partition("--suspension ")[2].split()[0]
+    answer = ("runs", "resume", "r-3", "review", "--data", '{"approved": true}', "--json", "--suspension")
+    refused = shell(*answer, "0" * 16)
+    assert (refused.exit_code, json.loads(refused.stdout)["error"]["code"]) == (1, "already_claimed")
+    assert shell(*answer, token).exit_code == 0
+
+
 def test_runs_are_listed_and_shown(running: RunningStage, shell: Shell) -> None:
     """A list has the newest first, page after page; a run is shown with the tree of its steps."""
     for number in range(3):

@@ -83,7 +83,12 @@ def tell_result(result: Any, *, as_json: bool, with_tree: bool = False) -> int:
     if result.view.get("problem"):
         say(f"waits for its code: {result.view['problem']}")
     for path in result.suspended:
-        say(f"{path} waits: greenroom runs resume {result.run_id} {path} --data JSON")
+        say(f"{path} waits: greenroom runs resume {result.run_id} {path} --data JSON{_which(result, path)}")
         if result.suspend_payload.get(path) is not None:
             show_value(result.suspend_payload[path])
     return int(is_bad)
+
+
+def _which(result: Any, path: str) -> str:
+    token = result.suspensions.get(path)
+    return f" --suspension {token}" if token else ""

@@ -80,6 +80,7 @@ class HttpLink:
                     "label": request.label,
                     "forEachIndex": request.index,
                     "requestContext": request.request_context,
+                    "suspension": request.suspension,
                 }
                 return await self._ask("POST", f"/api/runs/{request.run_id}/resume", body, key=request.key)
             case requests.Signal():

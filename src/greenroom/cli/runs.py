@@ -99,6 +99,9 @@ def resume(
     label: Annotated[str | None, typer.Option("--label", help="The label it waits under.")] = None,
     index: Annotated[int | None, typer.Option("--index", min=0, help="Item of a foreach.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="Two resumes with one key are one.")] = None,
+    suspension: Annotated[
+        str | None, typer.Option("--suspension", help="The suspension that is answered, as `show` names it.")
+    ] = None,
     follow: FollowFlag = False,
     address: AddressOption = None,
     workspace: WorkspaceOption = "default",
@@ -109,7 +112,7 @@ def resume(
     with connect_for_runs(address, workspace) as runtime:
         run = runtime.run(run_id)
         before = run.get()
-        run.resume(step, value, label=label, index=index, key=key)
+        run.resume(step, value, label=label, index=index, key=key, suspension=suspension)
         if follow:
             from greenroom.cli.following import follow as follow_run
             from greenroom.cli.following import tell_result
