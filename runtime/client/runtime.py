@@ -112,6 +112,7 @@ class RuntimeClient:
         thread_id: str | None = None,
         options: dict[str, Json] | None = None,
         single_step: bool = False,
+        priority: int = 0,
         trace_id: str = "",
         parent_span_id: str = "",
         output_type: Any = None,
@@ -138,6 +139,7 @@ class RuntimeClient:
             thread_id=thread_id,
             options=options or {},
             single_step=single_step,
+            priority=priority,
             trace_id=trace_id,
             parent_span_id=parent_span_id,
         )
@@ -224,6 +226,7 @@ class WorkflowHandle:
         request_context: dict[str, Json] | None = None,
         state: Any = None,
         single_step: bool = False,
+        priority: int = 0,
         trace_id: str = "",
         parent_span_id: str = "",
     ) -> RunHandle:
@@ -237,6 +240,7 @@ class WorkflowHandle:
             request_context: Stored with the run, given to every body.
             state: What the workflow's state begins with.
             single_step: Pause after every top-level step.
+            priority: Which of the workspace's attempts that wait for a limit comes first; higher before lower.
             trace_id: The trace it belongs to, 32 hex digits; empty begins one.
             parent_span_id: The caller's span in that trace, 16 hex digits.
 
@@ -255,6 +259,7 @@ class WorkflowHandle:
             request_context=request_context,
             state=state,
             single_step=single_step,
+            priority=priority,
             trace_id=trace_id,
             parent_span_id=parent_span_id,
         )

@@ -172,8 +172,10 @@ class Harness:
         workers: int = 2,
         secret_keys: frozenset[str] = frozenset(),
         retention_s: dict[Table, float] | None = None,
+        **limits: Any,
     ) -> None:
         self.app = app
+        self._limits = limits
         self._secret_keys = secret_keys
         self._retention_s = retention_s
         self.clock = FakeClock()
@@ -201,6 +203,7 @@ class Harness:
             pool_sizes={"default": self._workers},
             secret_keys=self._secret_keys,
             retention_s=self._retention_s,
+            **self._limits,
         )
 
     def _client(self) -> RuntimeClient:
@@ -263,6 +266,7 @@ class Harness:
             await self.host._retention.stop()
             await self.host._versions.stop()
             await engine.wheel.stop()
+            await engine.admitting.stop()
             await engine.pools.close(stop_workers=False)
         await asyncio.gather(keeper, return_exceptions=True)
         self._life = _Life(self.storage, dead.epoch + 1)

@@ -15,6 +15,7 @@ from greenroom import (
     Agent,
     AlreadyClaimed,
     App,
+    Limit,
     RunNotSuspended,
     StepContext,
     ToolContext,
@@ -260,6 +261,18 @@ def agents(calls: Counter[str]) -> App:
     return App(workflows=[Workflow("main", input=str).then(writer).then(_counted(calls)("end"))])
 
 
+def limited(calls: Counter[str]) -> App:
+    make = _counted(calls)
+    flow = Workflow("main", input=list[int])
+    flow.foreach(make("each", _add, limits="one"), concurrency=3)
+    flow.parallel(make("once", limits=("one", "two"), effect="once", reconcile=_not_started), make("two", limits="two"))
+    return App(workflows=[flow], limits={"one": Limit(concurrency=1), "two": Limit(concurrency=2)})
+
+
+async def _not_started(key: str) -> Any:
+    return {"outcome": "not_started"}
+
+
 SCENARIOS = [
     Scenario(
         name="agents",
@@ -301,6 +314,7 @@ SCENARIOS = [
         answers={"call/child/ask": [10], "call/child#2/ask": [20]},
     ),
     Scenario(name="failing", make=failing, input=[1, 2, 3]),
+    Scenario(name="limited", make=limited, input=[1, 2, 3]),
     Scenario(name="finishing", make=finishing, input=1),
 ]
 

@@ -26,16 +26,25 @@ def status(*, address: AddressOption = None, workspace: WorkspaceOption = "defau
         "http": http or "none",
         "bundle": state.get("bundle") or "none",
         "open runs": state.get("runs_in_memory"),
+        "in motion": state.get("running"),
         "timers": state.get("timers"),
         "workers": describe_workers(state.get("workers")),
         "store": f"{store.get('url')} ({_health(store)})",
         "recoveries": state.get("recoveries"),
     }
+    facts |= {f"limit {name}": _describe_limit(use) for name, use in (state.get("limits") or {}).items()}
     stopped = state.get("stopped_workers") or ()
     if stopped:
         facts["stopped"] = f"{', '.join(stopped)} (no open run needs their bundle)"
     problems = state.get("problems") or {}
     show_facts("greenroom", {**facts, **({"problems": "; ".join(map(str, problems.values()))} if problems else {})})
+
+
+def _describe_limit(use: dict[str, Any]) -> str:
+    most = [f"{use['concurrency']} at once"] * bool(use.get("concurrency"))
+    most += [f"{use['rate']} in {use['per_s']:g} s"] * bool(use.get("rate"))
+    each = " for each workspace" if use.get("each") == "workspace" else ""
+    return f"{use['running']} running, {use['waiting']} waiting ({', '.join(most)}{each})"
 
 
 def _health(store: dict[str, Any]) -> str:
