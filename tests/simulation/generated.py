@@ -30,7 +30,6 @@ def generate(number: int) -> Scenario:
         script=_script,
         in_doubt=lambda path, number: ONCE_OUTPUT,
         is_once=lambda path: path.rpartition("/")[2].startswith("once"),
-        has_rivals=True,
     )
 
 
@@ -53,10 +52,15 @@ class _Maker:
         self.signals: dict[str, Json] = {}
 
     def signals_of(self) -> dict[str, Json]:
-        self.app()
+        """Draw the app, and build none."""
+        self._draw()
         return self.signals
 
     def app(self) -> App:
+        flow, double = self._draw()
+        return App(workflows=[flow, self._child], tools=[double], agents=[self._agent])
+
+    def _draw(self) -> tuple[Workflow, Any]:
         calls = self._calls
 
         @tool(id="double")
@@ -70,7 +74,7 @@ class _Maker:
         told = self._callback if self._chance.random() < 0.3 else None
         main = Workflow("main", input=int, retries=0, on_finish=told, on_error=told)
         flow = self._sequence(main, 0, self._chance.randint(1, 4))
-        return App(workflows=[flow, self._child], tools=[double], agents=[self._agent])
+        return flow, double
 
     async def _callback(self, result: Json, ctx: StepContext) -> None:
         self._calls[ctx.path] += 1

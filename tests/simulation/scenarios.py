@@ -4,7 +4,9 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from greenroom import App, StepContext, Workflow
+from pydantic import BaseModel, field_validator
+
+from greenroom import App, Schedule, StepContext, Workflow
 from greenroom.runtime.contracts.values import Json
 from greenroom.testing.scenario import Answer, Scenario
 from greenroom.testing.scripted_model import tool_call
@@ -51,6 +53,34 @@ def canceled(calls: Counter[str]) -> App:
     return App(workflows=[flow.then(make("never"))])
 
 
+class Checked(BaseModel):
+    """Resume data that only a worker can check."""
+
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def _is_positive(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError("must not be negative")
+        return value
+
+
+def checked(calls: Counter[str]) -> App:
+    make = hosted._counted(calls)
+
+    async def ask(value: Any, ctx: StepContext) -> Any:
+        return [(await ctx.suspend(number)).number for number in range(3)]
+
+    return App(workflows=[Workflow("main", input=int).then(make("a")).then(make("ask", ask, resume=Checked))])
+
+
+def scheduled(calls: Counter[str]) -> App:
+    make = hosted._counted(calls)
+    flow = Workflow("main", schedule=Schedule("*/10 * * * *", input=1, catch_up="all"))
+    return App(workflows=[flow.then(make("a")).sleep(20).then(make("b"))])
+
+
 AGENTS = {
     "writer": [
         [tool_call("search", query="a"), tool_call("helper", prompt="b"), tool_call("nothing")],
@@ -78,4 +108,6 @@ SCENARIOS = [
     Scenario(name="once", make=once, input=7, in_doubt=lambda path, number: 7, is_once=lambda path: path in {"a", "b"}),
     Scenario(name="stuck", make=stuck, input=1),
     Scenario(name="canceled", make=canceled, input=1, cancel_at="inner/deep"),
+    Scenario(name="checked", make=checked, input=1, answer=lambda path, number: {"number": number}),
+    Scenario(name="scheduled", make=scheduled, fires_for_s=3_300),
 ]

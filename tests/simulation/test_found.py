@@ -13,6 +13,7 @@ from greenroom.storage.memory import MemoryStorage
 from greenroom.testing.scenario import Scenario
 from greenroom.testing.simulation import Simulation
 from tests.host.harness import Harness, calm
+from tests.simulation.scenarios import SCENARIOS
 
 
 def test_a_stream_ends_behind_its_last_event_when_commits_overlap() -> None:
@@ -28,6 +29,13 @@ def test_a_stream_ends_behind_its_last_event_when_commits_overlap() -> None:
         return App(workflows=[Workflow("main", input=int).parallel(body("a"), body("b"), body("c"), body("d"))])
 
     assert Simulation(Scenario(name="overlapping", make=make, input=1)).peaceful.violations == ()
+
+
+def test_an_answer_whose_data_is_being_checked_is_not_taken_by_the_next_suspension() -> None:
+    """22. Of answers whose data workers check one is slow, and the step suspends again before it is back."""
+    checked = next(scenario for scenario in SCENARIOS if scenario.name == "checked")
+    simulation = Simulation(checked)
+    assert {seed: wrong for seed in (14, 21, 27, 35) if (wrong := simulation.check(seed))} == {}
 
 
 class UnreadableOnce(MemoryStorage):

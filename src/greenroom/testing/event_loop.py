@@ -73,6 +73,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     Args:
         chance: Decides in which order what is ready runs; None keeps the order of the queue.
+
+    Attributes:
+        tasks: All that were made, in order.
     """
 
     def __init__(self, chance: random.Random | None = None) -> None:
@@ -80,20 +83,20 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         super().__init__(_Timeless(self._skip))
         # Two private places of asyncio (3.11 to 3.14): there is no public way to say which callback runs next.
         self._clock_resolution = RESOLUTION_S
-        self._tasks: list[asyncio.Task[Any]] = []
+        self.tasks: list[asyncio.Task[Any]] = []
         self.set_task_factory(self._task)
         if chance is not None:
             self._ready = _Shuffled(chance)
 
     def _task(self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
-        task = _NumberedTask(len(self._tasks), work, loop=loop, **options)
-        self._tasks.append(task)
+        task = _NumberedTask(len(self.tasks), work, loop=loop, **options)
+        self.tasks.append(task)
         return task
 
     def unseen(self) -> list[asyncio.Task[Any]]:
         """Return the tasks that failed and whose error nobody has asked for."""
         # `_log_traceback` is what asyncio itself goes by when it complains of such a task.
-        return [task for task in self._tasks if task.done() and getattr(task, "_log_traceback", False)]
+        return [task for task in self.tasks if task.done() and getattr(task, "_log_traceback", False)]
 
     def time(self) -> float:
         """Return the virtual time, from 0."""
@@ -149,13 +152,22 @@ def run_simulated(
             complaints += [f"task {task.get_name()!r} failed unseen: {task.exception()!r}" for task in loop.unseen()]
         with contextlib.suppress(Stuck):
             _end_all(loop)
+        _forget(loop)
         asyncio.set_event_loop(None)
         loop.close()
 
 
-def _end_all(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks(loop)
+def _end_all(loop: SimulatedLoop) -> None:
+    # Not asyncio.all_tasks: it walks those of every simulation whose memory has not been collected yet.
+    tasks = [task for task in loop.tasks if not task.done()]
     for task in tasks:
         task.cancel()
     if tasks:
         loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+
+def _forget(loop: SimulatedLoop) -> None:
+    """Take a loop's tasks out of asyncio's own set, where those of one number in every simulation have one place."""
+    for task in loop.tasks:
+        asyncio._unregister_task(task)  # noqa: SLF001 - documented in "Extending asyncio"
+    loop.tasks.clear()

@@ -36,8 +36,7 @@ class Scenario:
         script: What the model says.
         cancel_at: The run is canceled when this step has begun.
         is_once: Whether the body at a path has `effect="once"`.
-        has_rivals: Each step suspends at most once: those who try to resume it at the same time may have keys of their
-            own, and one of them is too late. (A resume does not say which suspension of a step it is for.)
+        fires_for_s: For how long the schedule of `main` is left alone, which then starts its runs: at most two hours.
     """
 
     name: str
@@ -50,7 +49,7 @@ class Scenario:
     script: Script | None = None
     cancel_at: str | None = None
     is_once: Callable[[str], bool] = lambda _: False
-    has_rivals: bool = False
+    fires_for_s: float = 0.0
 
 
 class Driver:
@@ -58,7 +57,7 @@ class Driver:
 
     Args:
         run_id: The run's.
-        callers: How many try each start and each resume at the same time.
+        callers: How many try each start and each resume at the same time, resumes with a key each.
 
     Attributes:
         seen: The durable events, as they came.
@@ -108,16 +107,15 @@ class Driver:
             data = {"approved": True}
         else:
             data = self._scenario.answer(event.path, number)
-        callers = [caller if self._scenario.has_rivals else 0 for caller in range(self._callers)]
-        tries = [self._try(run, event.path, data, f"{event.path}:{number}:{caller}") for caller in callers]
-        await asyncio.gather(*tries)
+        keys = [f"{event.path}:{number}:{caller}" for caller in range(self._callers)]
+        await asyncio.gather(*(self._try(run, event, data, key) for key in keys))
 
-    async def _try(self, run: RunHandle, path: str, data: Json, key: str) -> None:
+    async def _try(self, run: RunHandle, event: RunEvent, data: Json, key: str) -> None:
         try:
-            await run.resume(path, data, key=key)
+            await run.resume(event.path, data, key=key, suspension=event.data["suspension"])
         except (AlreadyClaimed, RunNotSuspended, RunFinished):
             return
-        self.resumed.setdefault(path, set()).add(key)
+        self.resumed.setdefault(event.path, set()).add(key)
 
     async def _signal(self, run: RunHandle, name: str, payload: Json) -> None:
         try:

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import Any, Final
 
 from greenroom.runtime.client.results import RunResult
@@ -16,6 +17,7 @@ from greenroom.testing.clock import LoopClock
 from greenroom.testing.event_loop import Stuck, run_simulated
 from greenroom.testing.fake_runtime import FakeRuntime
 from greenroom.testing.scenario import Driver, Scenario
+from greenroom.testing.scheduled import Timekeeper
 from greenroom.testing.scripted_model import ScriptedModel
 from greenroom.testing.seeded_faults import SeededFaults
 from greenroom.testing.witness import Witness
@@ -110,16 +112,22 @@ class Simulation:
         )
         count, callers = (chance.choice(RUNS), chance.choice(CALLERS)) if chance is not None else (1, 1)
         async with fake:
-            drivers = [Driver(fake.client, scenario, run_id=f"run{number}", callers=callers) for number in range(count)]
-            results = await asyncio.gather(*(driver.drive() for driver in drivers))
+            if scenario.fires_for_s:
+                drivers, results = [], await self._let_fire(fake, callers, witness)
+            else:
+                drivers = [Driver(fake.client, scenario, run_id=f"run{n}", callers=callers) for n in range(count)]
+                ended = await asyncio.gather(*(driver.drive() for driver in drivers))
+                results = [("", result) for result in ended]
             if faults is not None:
                 faults.is_calm = True
-            await _afterwards(fake, drivers, results, witness)
+            await _afterwards(fake, [result for _, result in results], witness)
+            for driver, (_, result) in zip(drivers, results, strict=bool(drivers)):
+                witness.violations += _unlike(driver, result, witness)
         calls = Counter(self._calls)
         for request in model.requests if model is not None else ():
             calls[f"a turn of {request['agent']} after {len(request['messages'])} messages"] += 1
         return Story(
-            results=[_shown(result) for result in results],
+            results=[{"of": of} | _shown(result) for of, result in results],
             calls=calls,
             deaths=fake.deaths,
             worker_deaths=faults.dead.total() if faults is not None else 0,
@@ -128,17 +136,25 @@ class Simulation:
             violations=tuple(witness.violations),
         )
 
+    async def _let_fire(self, fake: FakeRuntime, callers: int, witness: Witness) -> list[tuple[str, RunResult]]:
+        keeper = Timekeeper(fake.client, fake.clock, self._scenario.fires_for_s, callers=callers)
+        fired = await keeper.drive()
+        witness.violations += keeper.violations
+        return sorted(fired.items())
+
     def _compare(self, story: Story) -> list[str]:
         """Return what is wrong with a story, seen beside that of the run to which nothing happened."""
         wrong = list(story.violations)
-        (expected,) = self.peaceful.results or [{}]
-        for result in story.results:
-            for name, value in expected.items():
+        expected = self.peaceful.results or [{}]
+        for result, peace in zip(story.results, cycle(expected), strict=False):
+            for name, value in peace.items():
                 if result[name] != value:
                     wrong.append(f"{name} is {result[name]!r} and without faults {value!r}")
         runs = len(story.results)
+        if runs % len(expected):
+            wrong.append(f"there were {runs} runs and without faults {len(expected)}")
         for path in sorted(story.calls):
-            surplus = story.calls[path] - runs * self.peaceful.calls[path]
+            surplus = story.calls[path] - runs // len(expected) * self.peaceful.calls[path]
             if runs and surplus > runs * story.worker_deaths:
                 wrong.append(f"{path!r} ran {surplus} times too often; {story.worker_deaths} workers died")
             if runs and self._scenario.is_once(path) and story.calls[path] > runs:
@@ -156,14 +172,10 @@ def _shown(result: RunResult) -> dict[str, Any]:
     }
 
 
-async def _afterwards(
-    fake: FakeRuntime, drivers: Sequence[Driver], results: Sequence[RunResult], witness: Witness
-) -> None:
+async def _afterwards(fake: FakeRuntime, results: Sequence[RunResult], witness: Witness) -> None:
     """Look at what is left when the runs have ended and everything is calm."""
     wrong = witness.violations
     wrong += await _left_over(fake, witness)
-    for driver, result in zip(drivers, results, strict=True):
-        wrong += _unlike(driver, result, witness)
     witness.check_books()
     await fake.crash()
     for result in results:
