@@ -124,6 +124,14 @@ class Storage(Protocol):
         """
         ...
 
+    async def confirm(self) -> None:
+        """Return when the store is known to be this writer's still.
+
+        Raises:
+            Fenced: A newer writer has taken it: what this one knows may be old.
+        """
+        ...
+
     async def get(self, table: Table, key: Key) -> Record | None:
         """Return the newest record with this key, or None."""
         ...

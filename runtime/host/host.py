@@ -39,6 +39,7 @@ from greenroom.runtime.host.intake import Intake
 from greenroom.runtime.host.ledger import Ledger
 from greenroom.runtime.host.load import Load
 from greenroom.runtime.host.own_tasks import OwnTasks
+from greenroom.runtime.host.ownership import Ownership
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.reading import Reading
 from greenroom.runtime.host.recovery import recover
@@ -78,10 +79,10 @@ class Host:
         secret_keys: Keys of the request context that are never stored.
         retention_s: How long finished runs, and rows of other tables, are kept; for ever where nothing is said. Rows
             of other tables than runs are the store's to let go of: `open_storage` tells it.
-    """
         limits: Limits by name; they hold whatever an app says.
         weights: Shares of workspaces; 1 for those not named.
         max_running: Most runs in motion before new ones are refused; `max_running_of` for single workspaces.
+    """
 
     def __init__(
         self,
@@ -96,11 +97,11 @@ class Host:
         max_threads: int = 16,
         secret_keys: frozenset[str] = frozenset(),
         retention_s: dict[Table, float] | None = None,
-    ) -> None:
         limits: dict[str, LimitPlan] | None = None,
         weights: dict[str, float] | None = None,
         max_running: int = 10_000,
         max_running_of: dict[str, int] | None = None,
+    ) -> None:
         self._open_storage = open_storage
         self._spawner = spawner
         self._clock = clock
@@ -111,11 +112,11 @@ class Host:
         self._max_threads = max_threads
         self._secret_keys = secret_keys
         self._retention_s = retention_s or {}
-        self._own = OwnTasks()
         self._limits = limits or {}
         self._weights = weights or {}
         self._max_running = max_running
         self._max_running_of = max_running_of or {}
+        self._own = OwnTasks()
         self._engine: Engine | None = None
         self._ready = asyncio.Event()
         self._refusal: GreenroomError | None = None
@@ -172,10 +173,10 @@ class Host:
             check=self._check,
             incarnation=secrets.token_hex(4),
             secrets=SecretKeys(self._secret_keys),
-        )
             load=Load(self._max_running, self._max_running_of),
             limits=self._limits,
             weights=self._weights,
+        )
         catalog = Catalog(engine)
         try:
             await catalog.load()
@@ -190,8 +191,9 @@ class Host:
         schedules = Schedules(engine, starter)
         catalog.beside = DeclaredSchedules(engine, schedules).changes
         engine.wheel.start()
-        self._engine = engine
         engine.admitting.start(self._clock.now() if engine.bundles else None)
+        self._engine = engine
+        self._ownership = Ownership(storage, self._clock)
         self._catalog = catalog
         self._starter = starter
         self._schedule_desk = ScheduleDesk(engine, schedules, starter)
@@ -217,9 +219,9 @@ class Host:
         await self._versions.stop()
         await self._own.stop()
         await engine.wheel.stop()
+        await engine.admitting.stop()
         await engine.fetching.stop()
         await engine.pools.close(stop_workers=stop_workers)
-        await engine.admitting.stop()
         try:
             await engine.storage.close()
         except StorageError as error:
@@ -255,7 +257,22 @@ class Host:
                 raise RuntimeUnavailable(message, {"retry_after_s": 2.0}) from None
         if self._refusal is not None:
             raise self._refusal
+        await self._confirm()
         return await self._dispatch(request)
+
+    async def _confirm(self) -> None:
+        """Make sure that this runtime was not replaced without knowing it.
+
+        Raises:
+            Fenced: It was, and it stops.
+        """
+        engine = self._running()
+        try:
+            await self._ownership.confirm()
+        except Fenced as error:
+            engine.failure = engine.failure or error
+            engine.on_failure.set()
+            raise
 
     async def _dispatch(self, request: Request) -> Json:  # noqa: C901, PLR0911, PLR0912 - one arm for each request
         match request:
@@ -359,6 +376,8 @@ class Host:
             "bundle": self._catalog.newest,
             "runs_in_memory": len(engine.book),
             "timers": len(engine.wheel),
+            "running": len(engine.load),
+            "limits": engine.admitting.describe(),
             "stale_results": engine.stale_results,
             "workers": engine.pools.describe(),
             "problems": dict(engine.pools.problems),
@@ -371,5 +390,3 @@ class Host:
                 "figures": health.figures,
             },
         }
-            "running": len(engine.load),
-            "limits": engine.admitting.describe(),

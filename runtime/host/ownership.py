@@ -1,7 +1,7 @@
 """Whether the store is still this runtime's: asked before it answers from memory, when that was not known for a while.
 
-Appends find out by themselves. A runtime that only reads would not: one that stood still, or whose cluster was replaced,
-would show for ever what was true when another took the store.
+Appends find out by themselves. A runtime that only reads would not: one that stood still, or whose cluster was
+replaced, would show for ever what was true when another took the store.
 """
 
 import asyncio

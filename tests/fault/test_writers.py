@@ -38,10 +38,13 @@ async def test_a_second_writer_on_this_host_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_writer_that_was_replaced_is_fenced_for_ever(tmp_path: Path) -> None:
-    """Once there is a newer epoch nothing of the older writer is acknowledged: no append, no flush."""
+    """Once there is a newer epoch nothing of the older writer is acknowledged: no append, no flush, and it can ask."""
     storage = await ParquetStorage.open(tmp_path)
     await storage.append([head("r1")])
+    await storage.confirm()
     Epoch.take(LocalObjects(OsFiles(), tmp_path), now=0.0)
+    with pytest.raises(Fenced):
+        await storage.confirm()
     for _ in range(2):
         with pytest.raises(Fenced):
             await storage.append([head("r2")])

@@ -318,6 +318,10 @@ class _Life:
         await self._alive()
         return seq
 
+    async def confirm(self) -> None:
+        await self._alive()
+        await self._storage.confirm()
+
     async def get(self, table: Table, key: Key) -> Record | None:
         await calm(3)  # a store takes time: others go on meanwhile
         await self._alive()

@@ -23,8 +23,9 @@ async def test_the_newer_of_two_writers_wins(bucket: Bucket, folder: Path | None
     """It has everything that was acknowledged; the older one is fenced for ever."""
     old = await open_store(bucket, folder, is_elsewhere=True)
     await old.append([head("r1")])
+    await old.confirm()
     new = await open_store(bucket, folder, is_elsewhere=True)
-    for call in (old.append([head("late")]), old.append([head("later")]), old.flush()):
+    for call in (old.confirm(), old.append([head("late")]), old.append([head("later")]), old.flush()):
         with pytest.raises(Fenced):
             await call
     await new.append([head("r2")])

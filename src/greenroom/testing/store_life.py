@@ -87,6 +87,12 @@ class StoreLife:
         await self._read()
         return await self._storage.get(table, key)
 
+    async def confirm(self) -> None:
+        """Tell whether another life has taken the store. Takes no time, so that seeds keep their schedules."""
+        if self.is_over:
+            await self._nothing()
+        await self._storage.confirm()
+
     async def scan(self, table: Table, query: Query) -> AsyncIterator[Sequence[Record]]:
         """Yield pages of rows."""
         await self._read()
