@@ -14,6 +14,13 @@ from ray.exceptions import ActorDiedError, RayError
 from greenroom.runtime.contracts.ports import WorkerLost
 
 STOP_LIMIT_S: Final = 10.0
+ATTACH_LIMIT_S: Final = 10.0
+SILENT_LIMIT_S: Final = 90.0
+"""Longest time a worker may leave an exchange unanswered; one with nothing to tell answers within a minute.
+
+A process that stands still (stopped, swapped out, a native call that keeps the interpreter's lock) is alive for Ray.
+"""
+
 FENCE_LIMIT_S: Final = 30.0
 FENCE_POLL_S: Final = 2.0
 _log = logging.getLogger("greenroom.runtime")
@@ -22,11 +29,14 @@ _log = logging.getLogger("greenroom.runtime")
 class RayWorkerLink:
     """Implements `WorkerLink` over a named, detached actor."""
 
-    def __init__(self, *, name: str, pool: str, bundle: str, handle: Any) -> None:
+    def __init__(
+        self, *, name: str, pool: str, bundle: str, handle: Any, silent_limit_s: float = SILENT_LIMIT_S
+    ) -> None:
         self._name = name
         self._pool = pool
         self._bundle = bundle
         self._handle = handle
+        self._silent_limit_s = silent_limit_s
 
     @property
     def name(self) -> str:
@@ -49,7 +59,7 @@ class RayWorkerLink:
         Raises:
             WorkerLost: It is dead.
         """
-        return await self._call("attach", epoch)
+        return await self._call("attach", epoch, ATTACH_LIMIT_S)
 
     async def exchange(self, payload: bytes) -> bytes:
         """Hand over an `Exchange` and return `Reports` as soon as there are any (both msgpack).
@@ -57,7 +67,7 @@ class RayWorkerLink:
         Raises:
             WorkerLost: It is dead.
         """
-        return await self._call("exchange", payload)
+        return await self._call("exchange", payload, self._silent_limit_s)
 
     async def stop(self) -> None:
         """End the worker; what it was running is gone."""
@@ -67,11 +77,13 @@ class RayWorkerLink:
             _log.info("worker %s did not stop by itself: %s", self._name, error)
         await make_dead(self._handle)
 
-    async def _call(self, method: str, argument: Any) -> bytes:
+    async def _call(self, method: str, argument: Any, limit_s: float) -> bytes:
         try:
-            answer: bytes = await getattr(self._handle, method).remote(argument)
-        except RayError as error:
-            _log.warning("worker %s is lost: %s", self._name, str(error).splitlines()[0])
+            async with asyncio.timeout(limit_s):
+                answer: bytes = await getattr(self._handle, method).remote(argument)
+        except (RayError, TimeoutError) as error:
+            what = f"it left {method} unanswered for {limit_s:g} s" if isinstance(error, TimeoutError) else str(error)
+            _log.warning("worker %s is lost: %s", self._name, what.partition("\n")[0])
             await make_dead(self._handle)
             raise WorkerLost(f"Worker {self._name} is dead.") from error
         return answer

@@ -29,6 +29,9 @@ MAX_OPEN = 2
 MAX_BATCH = 512
 """Most items in one exchange."""
 
+SILENT_S = 0.25
+"""A worker answers one of two exchanges at once; one that has both for longer is busy with itself, or stands still."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _reports = msgspec.msgpack.Decoder(Reports)
 _attached = msgspec.msgpack.Decoder(Attached)
@@ -63,6 +66,7 @@ class WorkerDesk:
         self._expected = 1
         self._early: dict[int, Reports] = {}
         self._open = 0
+        self._full_at: float | None = None
         self._is_ack_due = False
         self._is_kicked = False
         self._is_dead = False
@@ -75,6 +79,11 @@ class WorkerDesk:
     def load(self) -> int:
         """How many attempts it has."""
         return len(self.running)
+
+    @property
+    def is_silent(self) -> bool:
+        """True while it does not react to what it is told: work is better given to another."""
+        return self._full_at is not None and asyncio.get_running_loop().time() - self._full_at > SILENT_S
 
     @property
     def is_quiet(self) -> bool:
@@ -133,6 +142,8 @@ class WorkerDesk:
         while not self._is_dead and self._open < MAX_OPEN and self._has_reason():
             exchange = self._gather()
             self._open += 1
+            if self._open == MAX_OPEN:
+                self._full_at = asyncio.get_running_loop().time()
             task = asyncio.create_task(self._exchange(_encode(exchange)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -172,6 +183,7 @@ class WorkerDesk:
             self._lose()
             return
         self._open -= 1
+        self._full_at = None
         if reply.is_stale:
             self._is_dead = True
             return

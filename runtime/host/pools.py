@@ -104,14 +104,14 @@ class Pools:
             self._ensure((bundle, pool))
 
     def dispatch(self, pool: str, scope: Scope, item: WorkItem) -> None:
-        """Give an item to the least busy worker of its pool."""
+        """Give an item to the least busy worker of its pool, of those that react."""
         place = (item.bundle, pool)
         desks = self._desks.get(place)
         if not desks:
             self._waiting.setdefault(place, []).append((scope, item))
             self._ensure(place)
             return
-        desk = desks[0] if len(desks) == 1 else min(desks, key=lambda desk: desk.load)
+        desk = desks[0] if len(desks) == 1 else min(desks, key=lambda desk: (desk.is_silent, desk.load))
         self._holders[scope.run_id, item.path] = desk
         desk.give(scope, item)
 

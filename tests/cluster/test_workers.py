@@ -4,16 +4,19 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import msgspec
 import pytest
+import ray
 
-from greenroom.actors.blob_actor import BlobSource
+from greenroom.actors.blob_actor import NAMESPACE, BlobSource
 from greenroom.actors.rehearsal.script import Reply
 from greenroom.actors.rehearsal.server import RehearsalServer
 from greenroom.actors.spawner import RaySpawner, kill_everything
+from greenroom.actors.worker_link import RayWorkerLink
 from greenroom.runtime.contracts.entries import Failed, Succeeded
 from greenroom.runtime.contracts.plan import BundleSource, StepOptions
 from greenroom.runtime.contracts.ports import BundleUnavailable, WorkerLink, WorkerLost, WorkerSpec
@@ -249,3 +252,20 @@ async def test_an_agent_actor_runs_turns(spawner: RaySpawner, server: RehearsalS
     assert isinstance(finished.outcome, Succeeded)
     assert finished.outcome.usage is not None
     assert finished.outcome.usage.cost_micros > 0
+
+
+async def test_a_worker_that_stands_still_is_lost_and_dead(spawner: RaySpawner) -> None:
+    """It leaves an exchange unanswered for too long. It is killed, so that it cannot report when it goes on."""
+    found = await spawner.spawn(spec())
+    talk = Talk(found)
+    await talk.attach()
+    pid = (await talk.output(item("where")))["pid"]
+    handle = ray.get_actor(found.name, NAMESPACE)
+    impatient = RayWorkerLink(name=found.name, pool=found.pool, bundle=found.bundle, handle=handle, silent_limit_s=1.0)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(WorkerLost):
+        await Talk(impatient).exchange(item("echo"))
+    async with asyncio.timeout(LIMIT_S):
+        while await asyncio.to_thread(Path(f"/proc/{pid}").exists):  # noqa: ASYNC110 - Ray ends it and tells nobody
+            await asyncio.sleep(0.05)
+    assert await spawner.adopt() == []
