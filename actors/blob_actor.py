@@ -12,14 +12,16 @@ from typing import Any, Final
 
 import msgspec
 import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError
 
 from greenroom.runtime.contracts.errors import StorageError
 
 NAMESPACE: Final = "greenroom"
 BLOBS_NAME: Final = "greenroom-blobs"
 MAX_CACHE_BYTES: Final = 64 * 1024 * 1024
-MAX_ATTEMPTS: Final = 5
+RETRY_FOR_S: Final = 90.0
+"""How long a call is made again: longer than it takes until a node that died is known to be dead."""
+
 RETRY_WAIT_S: Final = 0.5
 
 
@@ -120,16 +122,19 @@ class RayBlobLink:
 
     async def _call(self, method: str, *arguments: Any) -> Any:
         # Content-addressed, so a call that may have run already can be made again.
-        for _ in range(MAX_ATTEMPTS):
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + RETRY_FOR_S
+        while loop.time() < give_up_at:
             if self._handle is None:
                 self._handle = await asyncio.to_thread(_find_or_make, self._source)
             try:
                 return await getattr(self._handle, method).remote(*arguments)
             except ActorDiedError:
                 self._handle = None
-            except ActorUnavailableError:
-                await asyncio.sleep(RETRY_WAIT_S)
-        raise StorageError(f"The actor {BLOBS_NAME} did not answer in {MAX_ATTEMPTS} attempts.")
+            except (ActorUnavailableError, ObjectLostError):  # the bytes of an answer die with the node they are on
+                pass
+            await asyncio.sleep(RETRY_WAIT_S)
+        raise StorageError(f"The actor {BLOBS_NAME} has not answered for {RETRY_FOR_S:g} s.")
 
 
 def _find_or_make(source: BlobSource) -> Any:
