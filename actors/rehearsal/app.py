@@ -123,6 +123,7 @@ class RehearsalApp:
 
         async def endpoint(request: Request) -> ASGIApp:
             seen = _Seen(ports=self._ports, seq=self._ports.log.open(request.url.path))
+            self._ports.log.note(seen.seq, idempotency_key=request.headers.get("idempotency-key", ""))
             try:
                 answer = await handle(seen, await read_body(request))
             except UnsatisfiableSchema as problem:

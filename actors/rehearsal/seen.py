@@ -22,7 +22,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRequest:
-    """One request; `body` is None when it was no JSON or larger than `MAX_LOGGED_BODY_BYTES`."""
+    """One request; `body` is None when it was no JSON or larger than `MAX_LOGGED_BODY_BYTES`.
+
+    Attributes:
+        idempotency_key: Its `Idempotency-Key` header: the same for all repetitions of one model turn.
+    """
 
     seq: int
     path: str
@@ -30,6 +34,7 @@ class SeenRequest:
     user: str = ""
     is_stream: bool = False
     is_scripted: bool = False
+    idempotency_key: str = ""
     body: Any = None
     outcome: Outcome = Outcome.OPEN
 
