@@ -15,6 +15,7 @@ from greenroom import (
     StepContext,
     ToolContext,
     Workflow,
+    every,
     step,
     tool,
 )
@@ -378,6 +379,21 @@ async def test_the_count_of_runs_in_motion_survives_a_restart() -> None:
             await harness.client.workflow("w").start(2)
         await gate.let_go(0)
         assert (await harness.client.workflow("w").start(2)).run_id
+
+
+async def test_a_schedule_whose_run_is_refused_tries_again() -> None:
+    """Its time is not lost: it starts its one run when there is room."""
+    gate = Gate()
+    flow = Workflow("w", schedule=every(minutes=5)).then(gate.step())
+    async with Harness(App(workflows=[flow]), max_running=1) as harness:
+        await harness.client.workflow("w").start(1)
+        await harness.clock.advance(301.0)
+        await harness.clock.advance(60.0)
+        assert len(gate.began) == 1
+        await gate.let_go(0)
+        await harness.clock.advance(6.0)
+        await harness.clock.advance(6.0)
+        assert len(gate.began) == 2
 
 
 async def test_a_start_that_is_refused_leaves_its_key_free() -> None:
