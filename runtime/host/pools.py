@@ -70,12 +70,13 @@ class Pools:
             except WorkerLost:
                 continue
             self._desks.setdefault((link.bundle, link.pool), []).append(desk)
-            living.update(desk.running)
+            for place, attempt in desk.running.items():
+                if attempt > living.get(place, 0):
+                    living[place] = attempt
+                    self._holders[place] = desk
             for report in reports:
                 place = (report.run_id, report.path)
                 living[place] = max(living.get(place, 0), report.attempt)  # of an older one the runtime may know
-            for place in desk.running:
-                self._holders[place] = desk
         for place in list(self._desks):
             self._ensure(place)
         return living
@@ -117,7 +118,11 @@ class Pools:
 
     def cancel(self, attempt: AttemptId) -> None:
         """Stop an attempt, wherever it is."""
-        desk = self._holders.pop((attempt.run_id, attempt.path), None)
+        place = (attempt.run_id, attempt.path)
+        holder = self._holders.get(place)
+        desk = self._running_at(attempt) or holder
+        if desk is holder:
+            self._holders.pop(place, None)
         if desk is not None:
             desk.cancel(attempt)
             return
@@ -127,6 +132,15 @@ class Pools:
                 for scope, item in items
                 if (scope.run_id, item.path, item.attempt) != (attempt.run_id, attempt.path, attempt.attempt)
             ]
+
+    def _running_at(self, attempt: AttemptId) -> WorkerDesk | None:
+        """Return where an attempt runs: an older one of a step runs elsewhere than the newest until it is stopped."""
+        place = (attempt.run_id, attempt.path)
+        holder = self._holders.get(place)
+        if holder is not None and holder.running.get(place) == attempt.attempt:
+            return holder
+        every = (desk for desks in self._desks.values() for desk in desks)
+        return next((desk for desk in every if desk.running.get(place) == attempt.attempt), None)
 
     def answer(self, answer: CallAnswer) -> None:
         """Give a body the answer it waits for."""
