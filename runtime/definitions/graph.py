@@ -149,7 +149,11 @@ class Graph:
             description=step.description,
             code=key,
             options=msgspec.structs.replace(
-                step.options.data, reconcile=reconcile, validate=validate, takes_context=found.takes_context
+                step.options.data,
+                reconcile=reconcile,
+                validate=validate,
+                takes_context=found.takes_context,
+                is_threaded=not found.is_async and not step.options.data.needs_task,
             ),
             input_schema=input_schema(found.input_type),
             output_schema=output_schema(found.output_type),

@@ -155,6 +155,7 @@ class Tool(Generic[P, R]):
             self.options.data,
             reconcile=f"tool/{self.id}.reconcile" if self.options.reconcile is not None else None,
             takes_context=self.context_parameter is not None,
+            is_threaded=not is_async(self.target) and not self.options.data.needs_task,
         )
 
     @property

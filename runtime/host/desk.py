@@ -29,6 +29,9 @@ MAX_OPEN = 2
 MAX_BATCH = 512
 """Most items in one exchange."""
 
+MAX_AT_ONCE = 512
+"""Most bodies that one worker has in hand; what it does not get, another may, and waits in fair order till then."""
+
 SILENT_S = 0.25
 """A worker answers one of two exchanges at once; one that has both for longer is busy with itself, or stands still."""
 
@@ -56,6 +59,8 @@ class WorkerDesk:
     ) -> None:
         self.link = link
         self.running: dict[tuple[str, str], int] = {}
+        self._threaded: set[tuple[str, str]] = set()
+        self._asleep: set[tuple[str, str]] = set()
         self._epoch = epoch
         self._on_reports = on_reports
         self._on_lost = on_lost
@@ -90,6 +95,16 @@ class WorkerDesk:
         """True when it has nothing to do, and all it reported has been taken."""
         return not (self.running or self._items or self._is_taking or not self._inbox.empty())
 
+    def has_room(self, *, is_threaded: bool, max_threads: int) -> bool:
+        """Tell whether it may be given another body.
+
+        A body that waits for what it has called does not count: all would else wait for each other. Twice as many
+        bodies as there are threads keep the threads busy while reports are under way.
+        """
+        if is_threaded:
+            return len(self._threaded) < 2 * max_threads
+        return len(self.running) - len(self._asleep) < MAX_AT_ONCE
+
     async def attach(self) -> tuple[Report, ...]:
         """Take the worker over; return the reports it still has for us and note what it runs.
 
@@ -108,21 +123,31 @@ class WorkerDesk:
 
     def give(self, scope: Scope, item: WorkItem) -> None:
         """Let the worker execute an item."""
-        self.running[scope.run_id, item.path] = item.attempt
+        place = (scope.run_id, item.path)
+        self.running[place] = item.attempt
+        self._asleep.discard(place)
+        if item.options.is_threaded:
+            self._threaded.add(place)
         self._items.append((scope, item))
         self._kick()
 
     def cancel(self, attempt: AttemptId) -> None:
         """Let the worker stop an attempt."""
         if self.running.get((attempt.run_id, attempt.path)) == attempt.attempt:
-            del self.running[attempt.run_id, attempt.path]
+            self._end((attempt.run_id, attempt.path))
         self._cancels.append(attempt)
         self._kick()
 
     def answer(self, answer: CallAnswer) -> None:
         """Give a body the answer it waits for."""
+        self._asleep.discard((answer.run_id, answer.path))
         self._answers.append(answer)
         self._kick()
+
+    def rest(self, place: tuple[str, str]) -> None:
+        """Take notice that a body waits for something it has called."""
+        if place in self.running:
+            self._asleep.add(place)
 
     async def close(self) -> None:
         """Stop talking; the worker lives on."""
@@ -224,11 +249,16 @@ class WorkerDesk:
         for report in reports:
             place = (report.run_id, report.path)
             if isinstance(report, Finished | Lost) and self.running.get(place) == report.attempt:
-                del self.running[place]
+                self._end(place)
         await self._on_reports(self, reports)
         self._acked = max(self._acked, replies[-1].number)
         self._is_ack_due = any(isinstance(report, Chunk) and report.durable for report in reports)
         self._kick()
+
+    def _end(self, place: tuple[str, str]) -> None:
+        del self.running[place]
+        self._threaded.discard(place)
+        self._asleep.discard(place)
 
     def _lose(self) -> None:
         if not self._is_dead:

@@ -22,6 +22,7 @@ from greenroom.runtime.contracts.work import CallAnswer, Finished
 from greenroom.runtime.core.admission import Place
 from greenroom.runtime.core.advance import advance
 from greenroom.runtime.core.dispatch import pool_of, scope_of, work_item
+from greenroom.runtime.core.limits import priority_of
 from greenroom.runtime.core.spans import spans
 from greenroom.runtime.core.state import Check, NodeState, RunState
 from greenroom.runtime.core.view import heads
@@ -215,7 +216,7 @@ class Engine:
         if not node.has_attempt:
             return
         item = work_item(run, node)
-        self.pools.dispatch(pool_of(run.bundle, item), scope_of(run, node), item)
+        self.pools.dispatch(pool_of(run.bundle, item), scope_of(run, node), item, priority_of(run, node))
 
     async def _admitted(self, places: Sequence[Place]) -> None:
         """Schedule attempts that have waited for their limits; those that need not begin any more give way."""

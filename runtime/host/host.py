@@ -163,7 +163,12 @@ class Host:
     async def _open(self) -> None:
         storage = await self._open_storage()
         pools = Pools(
-            self._spawner, self._clock, sizes=self._pool_sizes, models=self._models, max_threads=self._max_threads
+            self._spawner,
+            self._clock,
+            sizes=self._pool_sizes,
+            models=self._models,
+            max_threads=self._max_threads,
+            weights=self._weights,
         )
         engine = Engine(
             storage,

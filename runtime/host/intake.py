@@ -108,6 +108,7 @@ class Intake:
     def _call(self, batch: Batch, entry: RunEntry, report: Call, now: float) -> None:
         if not is_current(entry, report):
             return
+        self._engine.pools.rest(report.run_id, report.path)
         caller = entry.state.nodes[report.path]
         child = caller.calls.get(report.name)
         if child is not None:

@@ -13,6 +13,7 @@ from greenroom.runtime.contracts.ports import BundleUnavailable, Clock, Spawner,
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import AttemptId, CallAnswer, Report, Scope, WorkItem
 from greenroom.runtime.host.desk import WorkerDesk
+from greenroom.runtime.host.line import Line
 
 RESPAWN_S = 1.0
 """Wait before a worker that could not be started is tried again; doubles up to `MAX_RESPAWN_S`."""
@@ -37,19 +38,28 @@ class Pools:
         sizes: Workers per pool name; `default` for the others.
         models: Providers for agents.
         max_threads: Synchronous bodies at once, per worker.
+        weights: Shares of workspaces.
     """
 
     def __init__(
-        self, spawner: Spawner, clock: Clock, *, sizes: dict[str, int], models: dict[str, Json], max_threads: int
+        self,
+        spawner: Spawner,
+        clock: Clock,
+        *,
+        sizes: dict[str, int],
+        models: dict[str, Json],
+        max_threads: int,
+        weights: dict[str, float] | None = None,
     ) -> None:
         self._spawner = spawner
         self._clock = clock
         self._sizes = sizes
         self._models = models
         self._max_threads = max_threads
+        self._weights = weights or {}
         self._epoch = 0
         self._desks: dict[tuple[str, str], list[WorkerDesk]] = {}
-        self._waiting: dict[tuple[str, str], list[tuple[Scope, WorkItem]]] = {}
+        self._lines: dict[tuple[str, str], Line] = {}
         self._sources: dict[str, BundleSource] = {}
         self._starting: dict[tuple[str, str], int] = {}
         self._holders: dict[tuple[str, str], WorkerDesk] = {}
@@ -95,8 +105,8 @@ class Pools:
         self._sources[bundle] = source
         self.problems.pop(bundle, None)
         self._missing = {place for place in self._missing if place[0] != bundle}
-        for place in list(self._waiting):
-            if place[0] == bundle:
+        for place, line in list(self._lines.items()):
+            if place[0] == bundle and len(line):
                 self._ensure(place)
 
     def prestart(self, bundle: str, pools: tuple[str, ...]) -> None:
@@ -104,17 +114,21 @@ class Pools:
         for pool in pools:
             self._ensure((bundle, pool))
 
-    def dispatch(self, pool: str, scope: Scope, item: WorkItem) -> None:
-        """Give an item to the least busy worker of its pool, of those that react."""
+    def dispatch(self, pool: str, scope: Scope, item: WorkItem, priority: int = 0) -> None:
+        """Give an item to the least busy worker of its pool, of those that react; without room it waits its turn."""
         place = (item.bundle, pool)
-        desks = self._desks.get(place)
-        if not desks:
-            self._waiting.setdefault(place, []).append((scope, item))
+        line = self._lines.get(place)
+        if line is None or not len(line):
+            desk = self._free_desk(place, is_threaded=item.options.is_threaded)
+            if desk is not None:
+                self._give(desk, scope, item)
+                return
+        if line is None:
+            line = self._lines[place] = Line(self._weights)
+        line.push(scope, item, priority)
+        if not self._desks.get(place):
             self._ensure(place)
-            return
-        desk = desks[0] if len(desks) == 1 else min(desks, key=lambda desk: (desk.is_silent, desk.load))
-        self._holders[scope.run_id, item.path] = desk
-        desk.give(scope, item)
+        self._drain(place)
 
     def cancel(self, attempt: AttemptId) -> None:
         """Stop an attempt, wherever it is."""
@@ -125,13 +139,10 @@ class Pools:
             self._holders.pop(place, None)
         if desk is not None:
             desk.cancel(attempt)
+            self._drain((desk.link.bundle, desk.link.pool))
             return
-        for items in self._waiting.values():
-            items[:] = [
-                (scope, item)
-                for scope, item in items
-                if (scope.run_id, item.path, item.attempt) != (attempt.run_id, attempt.path, attempt.attempt)
-            ]
+        for line in self._lines.values():
+            line.cancel(attempt)
 
     def _running_at(self, attempt: AttemptId) -> WorkerDesk | None:
         """Return where an attempt runs: an older one of a step runs elsewhere than the newest until it is stopped."""
@@ -148,9 +159,18 @@ class Pools:
         if desk is not None:
             desk.answer(answer)
 
+    def rest(self, run_id: str, path: str) -> None:
+        """Take notice that a body waits for something it has called: it takes nobody's room meanwhile."""
+        desk = self._holders.get((run_id, path))
+        if desk is not None:
+            desk.rest((run_id, path))
+            self._drain((desk.link.bundle, desk.link.pool))
+
     def forget(self, run_id: str, path: str) -> None:
-        """Forget who executed an attempt that has ended."""
-        self._holders.pop((run_id, path), None)
+        """Forget who executed an attempt that has ended; who waits for its room gets it."""
+        desk = self._holders.pop((run_id, path), None)
+        if desk is not None:
+            self._drain((desk.link.bundle, desk.link.pool))
 
     def holds(self, run_id: str, path: str) -> bool:
         """Tell whether a worker was given the newest attempt at a path."""
@@ -164,7 +184,7 @@ class Pools:
         """Stop a bundle's workers if they have nothing to do, and return their names; new work makes new ones."""
         places = [place for place in self._desks if place[0] == bundle]
         desks = [desk for place in places for desk in self._desks[place]]
-        is_wanted = any(self._waiting.get(place) or self._starting.get(place) for place in places)
+        is_wanted = any(self._count(place) or self._starting.get(place) for place in places)
         if is_wanted or not all(desk.is_quiet for desk in desks):
             return []
         for place in places:
@@ -230,7 +250,7 @@ class Pools:
                     if place not in self._missing:
                         return  # somebody said where the code is
                     self._missing.discard(place)
-                    if not self._waiting.get(place):
+                    if not self._count(place):
                         return
                     continue
                 except WorkerLost as error:
@@ -244,8 +264,37 @@ class Pools:
         self.problems.pop(bundle, None)
         self._desks.setdefault(place, []).append(desk)
         self._ensure(place)
-        for scope, item in self._waiting.pop(place, []):
-            self.dispatch(pool, scope, item)
+        self._drain(place)
+
+    def _count(self, place: tuple[str, str]) -> int:
+        """Return how many items wait for a worker."""
+        line = self._lines.get(place)
+        return len(line) if line is not None else 0
+
+    def _free_desk(self, place: tuple[str, str], *, is_threaded: bool) -> WorkerDesk | None:
+        """Return the least busy worker with room, of those that react if any does, or None."""
+        free = [
+            desk
+            for desk in self._desks.get(place, ())
+            if desk.has_room(is_threaded=is_threaded, max_threads=self._max_threads)
+        ]
+        return min(free, key=lambda desk: (desk.is_silent, desk.load), default=None)
+
+    def _drain(self, place: tuple[str, str]) -> None:
+        """Give what waits to workers with room."""
+        line = self._lines.get(place)
+        if line is None or not len(line):
+            return
+        for is_threaded in (False, True):
+            while (desk := self._free_desk(place, is_threaded=is_threaded)) is not None:
+                waiting = line.pop(is_threaded=is_threaded)
+                if waiting is None:
+                    break
+                self._give(desk, *waiting)
+
+    def _give(self, desk: WorkerDesk, scope: Scope, item: WorkItem) -> None:
+        self._holders[scope.run_id, item.path] = desk
+        desk.give(scope, item)
 
     def _desk(self, link: WorkerLink) -> WorkerDesk:
         return WorkerDesk(link, self._epoch, self._reported, self._worker_lost)
