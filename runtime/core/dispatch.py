@@ -1,5 +1,7 @@
 """What a worker is told about an attempt: the item, and the scope it shares with others of its workflow."""
 
+from typing import Final
+
 from greenroom.runtime.contracts.plan import BundlePlan, LoopNode
 from greenroom.runtime.contracts.statuses import StepStatus
 from greenroom.runtime.contracts.values import Json
@@ -7,6 +9,7 @@ from greenroom.runtime.contracts.work import Scope, WorkItem
 from greenroom.runtime.core.agent_state import call_of, turn_request
 from greenroom.runtime.core.derived_ids import idempotency_key
 from greenroom.runtime.core.ending import answer_of
+from greenroom.runtime.core.leaves import MAX_DEATHS
 from greenroom.runtime.core.mapping import visible_steps
 from greenroom.runtime.core.nodes import BodyNode, CallNode, TurnNode, work_of
 from greenroom.runtime.core.state import NodeState, RunState
@@ -146,8 +149,25 @@ def _outputs(owner: NodeState) -> dict[str, Json]:
     return found
 
 
-def pool_of(bundle: BundlePlan, item: WorkItem) -> str:
-    """Return the name of the pool that executes an item."""
+ALONE: Final = "steps-alone"
+"""The pool whose worker has one body at a time."""
+
+
+def pool_of(bundle: BundlePlan, item: WorkItem, deaths: int) -> str:
+    """Return the name of the pool that executes an item.
+
+    A body dies with its worker, whoever's fault it was. So the last try before it fails for that runs alone.
+
+    Args:
+        deaths: Workers that have died under its step.
+    """
+    pool = _pool_of(bundle, item)
+    if pool == "steps" and deaths >= MAX_DEATHS - 1 and not item.options.needs_task:
+        return ALONE
+    return pool
+
+
+def _pool_of(bundle: BundlePlan, item: WorkItem) -> str:
     if item.kind == "turn":
         return "agents"
     if item.kind == "tool" and item.options.stateful:

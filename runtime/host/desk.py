@@ -24,6 +24,7 @@ from greenroom.runtime.contracts.work import (
     Scope,
     WorkItem,
 )
+from greenroom.runtime.core.dispatch import ALONE
 
 MAX_OPEN = 2
 MAX_BATCH = 512
@@ -101,6 +102,8 @@ class WorkerDesk:
         A body that waits for what it has called does not count: all would else wait for each other. Twice as many
         bodies as there are threads keep the threads busy while reports are under way.
         """
+        if self.link.pool == ALONE:
+            return not self.running
         if is_threaded:
             return len(self._threaded) < 2 * max_threads
         return len(self.running) - len(self._asleep) < MAX_AT_ONCE

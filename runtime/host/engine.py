@@ -216,7 +216,7 @@ class Engine:
         if not node.has_attempt:
             return
         item = work_item(run, node)
-        self.pools.dispatch(pool_of(run.bundle, item), scope_of(run, node), item, priority_of(run, node))
+        self.pools.dispatch(pool_of(run.bundle, item, node.deaths), scope_of(run, node), item, priority_of(run, node))
 
     async def _admitted(self, places: Sequence[Place]) -> None:
         """Schedule attempts that have waited for their limits; those that need not begin any more give way."""

@@ -12,6 +12,7 @@ from greenroom.runtime.contracts.plan import BundleSource
 from greenroom.runtime.contracts.ports import BundleUnavailable, Clock, Spawner, WorkerLink, WorkerLost, WorkerSpec
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import AttemptId, CallAnswer, Report, Scope, WorkItem
+from greenroom.runtime.core.dispatch import ALONE
 from greenroom.runtime.host.desk import WorkerDesk
 from greenroom.runtime.host.line import Line
 
@@ -22,6 +23,9 @@ MAX_RESPAWN_S = 30.0
 
 MISSING_S = 30.0
 """Wait before a bundle whose code could not be loaded is tried again, while something waits for it."""
+
+MAX_ALONE = 8
+"""Most workers of a bundle that are there for one body each."""
 
 log = logging.getLogger("greenroom.pools")
 
@@ -126,7 +130,7 @@ class Pools:
         if line is None:
             line = self._lines[place] = Line(self._weights)
         line.push(scope, item, priority)
-        if not self._desks.get(place):
+        if pool == ALONE or not self._desks.get(place):
             self._ensure(place)
         self._drain(place)
 
@@ -180,9 +184,12 @@ class Pools:
         """Return the bundles that have workers."""
         return sorted({bundle for (bundle, _), desks in self._desks.items() if desks})
 
-    async def retire(self, bundle: str) -> list[str]:
-        """Stop a bundle's workers if they have nothing to do, and return their names; new work makes new ones."""
-        places = [place for place in self._desks if place[0] == bundle]
+    async def retire(self, bundle: str, pool: str | None = None) -> list[str]:
+        """Stop a bundle's workers, or those of one pool, if they have nothing to do; return their names.
+
+        New work makes new ones.
+        """
+        places = [place for place in self._desks if place[0] == bundle and pool in {None, place[1]}]
         desks = [desk for place in places for desk in self._desks[place]]
         is_wanted = any(self._count(place) or self._starting.get(place) for place in places)
         if is_wanted or not all(desk.is_quiet for desk in desks):
@@ -216,13 +223,18 @@ class Pools:
         if place in self._missing:
             return  # somebody tries again already
         pool = place[1]
-        size = self._sizes.get(pool, self._sizes.get("default", 1))
+        size = self._sizes.get(pool, self._sizes.get("default", 1)) if pool != ALONE else self._alone(place)
         missing = size - len(self._desks.get(place, ())) - self._starting.get(place, 0)
         for number in range(missing):
             self._starting[place] = self._starting.get(place, 0) + 1
             task = asyncio.create_task(self._spawn(place, number), name=f"spawn {pool} {number}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _alone(self, place: tuple[str, str]) -> int:
+        """Return how many workers there must be for bodies that run alone: one for each."""
+        busy = sum(1 for desk in self._desks.get(place, ()) if desk.running)
+        return min(MAX_ALONE, busy + self._count(place))
 
     async def _spawn(self, place: tuple[str, str], number: int) -> None:
         bundle, pool = place

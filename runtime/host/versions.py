@@ -18,6 +18,7 @@ from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.core.compatible import why_incompatible
+from greenroom.runtime.core.dispatch import ALONE
 from greenroom.runtime.core.state import RunState
 from greenroom.runtime.host.catalog import Catalog
 from greenroom.runtime.host.engine import Engine
@@ -67,8 +68,9 @@ class Versions:
                 log.warning("workers that nobody needs could not be looked for", exc_info=True)
 
     async def _stop_idle(self) -> None:
-        """Stop the workers of older bundles that no open run is pinned to."""
+        """Stop the workers of older bundles that no open run is pinned to, and those that were for suspects alone."""
         for bundle in self._engine.pools.bundles():
+            await self._engine.pools.retire(bundle, ALONE)
             if bundle == self._catalog.newest or await self._has_open(bundle):
                 continue
             names = await self._engine.pools.retire(bundle)

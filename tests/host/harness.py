@@ -109,6 +109,10 @@ class LocalWorker:
             raise WorkerLost(self.name)
         return talk.result()
 
+    def executes(self, run_id: str | None) -> bool:
+        """Tell whether it has something of a run in hand; of any when no run is named."""
+        return run_id is None or any(running == run_id for running, _ in self.executor._attempts)
+
     async def kill(self) -> None:
         """Die like a process: nothing it was doing goes on."""
         self.dead.set()
@@ -279,9 +283,13 @@ class Harness:
         entry = self.host._engine.book.find(run_id) if self.host._engine is not None else None
         return entry.state if entry is not None else None
 
-    def strike(self, pools: Sequence[str] = ("steps",)) -> list[LocalWorker]:
-        """Let every living worker of some pools die this moment, and return them."""
-        living = [worker for worker in self.spawner.workers if worker.pool in pools and not worker.dead.is_set()]
+    def strike(self, pools: Sequence[str] = ("steps",), *, only: str | None = None) -> list[LocalWorker]:
+        """Let every living worker of some pools die this moment, or only those that execute a run; return them."""
+        living = [
+            worker
+            for worker in self.spawner.workers
+            if worker.pool.startswith(tuple(pools)) and not worker.dead.is_set() and worker.executes(only)
+        ]
         for worker in living:
             worker.dead.set()
             self._dying.append(asyncio.ensure_future(worker.kill()))

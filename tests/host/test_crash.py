@@ -142,6 +142,32 @@ async def test_after_three_deaths_a_poison_body_fails() -> None:
     assert len(held.attempts) == 3
 
 
+async def test_a_poison_body_takes_nobody_with_it() -> None:
+    """30. It dies alone in the end: what ran beside it when its workers died is executed again, and succeeds."""
+    deaths = 0
+
+    async def poison(value: int, ctx: StepContext) -> None:
+        nonlocal deaths
+        deaths += 1
+        harness.strike(only=ctx.run_id)
+        await asyncio.get_running_loop().create_future()
+
+    held = Held(waits=99)
+    app = App(workflows=[Workflow("w").then(step(id="s")(held.body)), Workflow("poison").then(step(poison))])
+    async with Harness(app, workers=1) as harness:
+        beside = await harness.client.workflow("w").start(7)
+        await calm()
+        for _ in range(2):
+            error = (await harness.client.workflow("poison").run(1, timeout_s=5)).error
+            assert error is not None
+            assert error.type == "WorkerDied"
+        held.gate.set()
+        assert (await beside.result(timeout_s=5)).output == 7
+        await harness.clock.advance(100.0)
+        assert {one["pool"] for one in harness.host.status()["workers"]} == {"steps"}
+    assert (deaths, held.attempts) == (6, [1, 2, 3])
+
+
 async def test_restarts_of_the_runtime_are_not_deaths_of_workers() -> None:
     """31. Four crashes before a step was dispatched: it runs once and succeeds."""
     held = Held(waits=0)

@@ -5,11 +5,20 @@ from typing import Any
 
 import pytest
 
-from greenroom import App, StepContext, Workflow, step
+from greenroom import Agent, App, StepContext, Workflow, step, tool
 from greenroom.runtime.client.results import RunEvent
 from greenroom.runtime.client.run import RunHandle
 from tests.host.crash_store import CrashStore
 from tests.host.harness import Harness, calm
+from tests.host.scripted_turns import ScriptedTurns, called, said
+
+CALL = "inner/writer/look_up"
+
+
+@tool
+async def look_up(query: str) -> str:
+    """Look something up."""
+    return f"found {query}"
 
 
 async def echo(value: Any) -> Any:
@@ -72,6 +81,24 @@ async def test_nested_events_carry_the_full_path() -> None:
     assert {event.path for event in events} == {"", "inner", "inner/a", "inner/b"}
 
 
+async def test_the_chunks_of_an_agent_that_is_a_step_carry_its_path() -> None:
+    """38. Turns, calls and deltas stand between the step's start and its end; calls are below its path."""
+    writer = Agent(id="writer", instructions="Write.", model="m/m", tools=[look_up])
+    turns = ScriptedTurns([called(("look_up", {"query": "a"}), text="Looking."), said("Found it.")])
+    flow = Workflow("w").then(Workflow("inner").then(writer))
+    async with Harness(App(workflows=[flow], agents=[writer]), turns=turns) as harness:
+        run = await harness.client.workflow("w").start("Find a.")
+        events = await asyncio.wait_for(read(run), 5)
+    inside = [event for event in events if event.path.startswith("inner/writer")]
+    assert (inside[0].type, inside[-1].type) == ("step_started", "step_finished")
+    assert {event.path for event in events if event.type == "agent_text_delta"} == {"inner/writer"}
+    assert {event.path for event in inside if event.type.startswith("agent_")} <= {"inner/writer", CALL}
+    assert [event.type for event in inside if event.path == CALL and event.type.startswith("step_")] == [
+        "step_started",
+        "step_finished",
+    ]
+
+
 async def test_failures_retries_suspensions_and_cancels_are_events() -> None:
     """38. Every turn of a step is told."""
 
@@ -105,7 +132,7 @@ async def test_failures_retries_suspensions_and_cancels_are_events() -> None:
         "step_canceled sleep",
         "run_finished",
     ]
-    assert events[3].data == {"payload": {"p": 1}, "label": "l"}
+    assert events[3].data | {"suspension": ""} == {"payload": {"p": 1}, "label": "l", "suspension": ""}
     assert events[5].data == {"data": 5}
 
 
