@@ -1,0 +1,94 @@
+"""What a new runtime learns from the workers it takes over, where two have an attempt of one step."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from greenroom.runtime.contracts.entries import Succeeded
+from greenroom.runtime.contracts.ports import WorkerLink, WorkerSpec
+from greenroom.runtime.contracts.work import Attached, AttemptId, Exchange, Finished, Report
+from greenroom.runtime.host.pools import Pools
+from tests.host.harness import FakeClock, calm
+
+PLACE = ("run", "slow")
+
+
+def attempt(number: int) -> AttemptId:
+    return AttemptId(run_id=PLACE[0], path=PLACE[1], attempt=number)
+
+
+class StandingWorker:
+    """A worker that has something in hand, and notes what it is told to stop."""
+
+    pool, bundle = "steps", "b"
+
+    def __init__(self, name: str, *, running: tuple[AttemptId, ...] = (), reports: tuple[Report, ...] = ()) -> None:
+        self.name = name
+        self.stopped: list[AttemptId] = []
+        self._attached = Attached(running=running, number=len(reports), reports=reports)
+
+    async def attach(self, epoch: int) -> bytes:
+        return msgspec.msgpack.encode(self._attached)
+
+    async def exchange(self, payload: bytes) -> bytes:
+        self.stopped += msgspec.msgpack.decode(payload, type=Exchange).cancels
+        return await asyncio.get_running_loop().create_future()
+
+    async def stop(self) -> None:
+        pass
+
+
+class Standing:
+    """Finds the workers that it is given."""
+
+    def __init__(self, *workers: StandingWorker) -> None:
+        self._workers = workers
+
+    async def adopt(self) -> Sequence[WorkerLink]:
+        return self._workers
+
+    async def spawn(self, spec: WorkerSpec) -> WorkerLink:
+        raise NotImplementedError
+
+
+async def ignore(reports: tuple[Report, ...]) -> None:
+    pass
+
+
+async def lose(attempts: list[tuple[str, str, int]]) -> None:
+    pass
+
+
+async def opened(*workers: StandingWorker) -> tuple[Pools, dict[tuple[str, str], int]]:
+    pools = Pools(Standing(*workers), FakeClock(), sizes={"default": 1}, models={}, max_threads=1, weights={})
+    return pools, await pools.open(1, ignore, lose)
+
+
+async def test_an_older_attempt_that_still_runs_does_not_hide_that_the_newer_one_has_ended() -> None:
+    """30. The last runtime died before it could stop the older one: the newer one's outcome is not taken for lost."""
+    ended = Finished(run_id=PLACE[0], path=PLACE[1], attempt=2, outcome=Succeeded(output=1), started_at=0, ended_at=0)
+    for workers in (
+        (StandingWorker("new", reports=(ended,)), StandingWorker("old", running=(attempt(1),))),
+        (StandingWorker("old", running=(attempt(1),)), StandingWorker("new", reports=(ended,))),
+    ):
+        pools, living = await opened(*workers)
+        assert living == {PLACE: 2}
+        await pools.close(stop_workers=False)
+
+
+async def test_of_two_attempts_that_run_the_one_that_is_meant_is_stopped() -> None:
+    """28, 32. The newer one goes on, and can be stopped later."""
+    old, new = StandingWorker("old", running=(attempt(1),)), StandingWorker("new", running=(attempt(2),))
+    for workers in ((old, new), (new, old)):
+        old.stopped.clear()
+        new.stopped.clear()
+        pools, living = await opened(*workers)
+        assert living == {PLACE: 2}
+        pools.cancel(attempt(1))
+        await calm()
+        assert (old.stopped, new.stopped) == ([attempt(1)], [])
+        pools.cancel(attempt(2))
+        await calm()
+        assert new.stopped == [attempt(2)]
+        await pools.close(stop_workers=False)
