@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from greenroom.runtime.core.dispatch import ALONE
 from greenroom.testing.faults import Blow, Faults
 
 MAX_DEAD: Final = 2
@@ -83,8 +84,9 @@ class SeededFaults(Faults):
     def chosen(self, pools: Sequence[str], share: float) -> list[int]:
         """Return which workers die."""
         found: list[int] = []
+        families = ["steps" if pool == ALONE else pool for pool in pools]  # under one step die those of both
         for index in self._chance.sample(range(len(pools)), round(len(pools) * share)):
-            if self.dead[pools[index]] < MAX_DEAD:
-                self.dead[pools[index]] += 1
+            if self.dead[families[index]] < MAX_DEAD:
+                self.dead[families[index]] += 1
                 found.append(index)
         return found
