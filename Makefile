@@ -12,7 +12,7 @@ OUT ?= dist
 # Ray would restart every worker through `uv run` when it finds a uv parent.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 
-.PHONY: help setup demo up test check fmt lint types imports fault simulate cluster docs wheel bench bench-storage lock
+.PHONY: help setup demo up test check fmt lint types imports fault simulate cluster docs wheel bench bench-storage probe lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench: $(READY) ## run the benchmarks
 
 bench-storage: $(COMPARED) ## the file store beside SQLite and LangGraph (ARGS="--quick --only open")
 	@PYTHONPATH=$(BESIDE) $(BIN)/python -m benchmarks.storage $(ARGS)
+
+probe: $(COMPARED) ## six promises of a resumed run, on us and on others (ARGS="--quick --only greenroom")
+	@$(BIN)/python -m benchmarks.probe --beside $(BESIDE) $(ARGS)
 
 lock: $(READY) ## resolve requirements.lock anew (ARGS=--upgrade)
 	@$(BIN)/uv pip compile --quiet pyproject.toml --extra notebook --extra s3 --group dev --universal --python-version 3.11 \

@@ -1,0 +1,1 @@
+"""The systems that are probed, each behind `benchmarks.probe.subject.Subject`."""
