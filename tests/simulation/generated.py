@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from typing import Any, Literal
 
-from greenroom import Agent, App, StepContext, ToolContext, Workflow, step, tool
+from greenroom import Agent, App, Limit, StepContext, ToolContext, Workflow, step, tool
 from greenroom.runtime.contracts.values import Json
 from greenroom.testing.scenario import Scenario
 from greenroom.testing.scripted_model import tool_call
@@ -41,6 +41,9 @@ def _script(request: Json) -> Any:
     return tool_call("double", value=3)
 
 
+LIMITS = {"one": Limit(concurrency=1), "two": Limit(concurrency=2)}
+
+
 class _Maker:
     """Draws an app."""
 
@@ -58,7 +61,7 @@ class _Maker:
 
     def app(self) -> App:
         flow, double = self._draw()
-        return App(workflows=[flow, self._child], tools=[double], agents=[self._agent])
+        return App(workflows=[flow, self._child], tools=[double], agents=[self._agent], limits=LIMITS)
 
     def _draw(self) -> tuple[Workflow, Any]:
         calls = self._calls
@@ -140,6 +143,7 @@ class _Maker:
     def _body(self, kind: str) -> Any:
         calls, name = self._calls, self._name(kind)
         worth = self._chance.randint(1, 3)
+        limits = self._chance.choice(((), (), "one", "two", ("one", "two")))
 
         async def body(value: Any, ctx: StepContext) -> Any:
             calls[ctx.path] += 1
@@ -166,8 +170,9 @@ class _Maker:
             return count + worth
 
         effect: Literal["once", "idempotent"] = "once" if kind == "once" else "idempotent"
-        retries = {"retry": 3, "slow": 2}.get(kind, 0)
-        return step(id=name, effect=effect, retries=retries, backoff=1, timeout_s=25 if kind == "slow" else None)(body)
+        retries = {"retry": 3, "slow": 4}.get(kind, 0)
+        limit_s = 25 if kind == "slow" else None
+        return step(id=name, effect=effect, retries=retries, backoff=1, timeout_s=limit_s, limits=limits)(body)
 
     def _chance_of(self, path: str) -> bool:
         """Tell whether a body takes its time: some do, always the same."""
