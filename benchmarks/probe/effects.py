@@ -24,7 +24,7 @@ def exact(value: Any) -> str:
 
 
 def perform(step: str, argument: Any) -> None:
-    """Execute the effect of a step: write its line. Stays here, for a kill, where a trap is set."""
+    """Execute the effect of a step: write its line. Takes its time, or stays here for a kill, where it was told to."""
     path = os.environ[VARIABLE]
     text = exact(argument)
     line = json.dumps([step, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), text[:200]])
@@ -33,12 +33,15 @@ def perform(step: str, argument: Any) -> None:
         os.write(file, f"{line}\n".encode())
     finally:
         os.close(file)
-    while _trap(Path(path), step).exists():
+    work = _beside(path, step, "takes")
+    if work.exists():
+        time.sleep(float(work.read_text()))
+    while _beside(path, step, "trap").exists():
         time.sleep(_LONG_S)
 
 
-def _trap(path: Path, step: str) -> Path:
-    return path.with_name(f"{path.name}.trap-{step}")
+def _beside(path: str | Path, step: str, what: str) -> Path:
+    return Path(f"{path}.{what}-{step}")
 
 
 class Effects:
@@ -63,11 +66,15 @@ class Effects:
 
     def set_trap(self, step: str) -> None:
         """Let the next execution of a step's effect stay in its body, after it has acted."""
-        _trap(self.path, step).touch()
+        _beside(self.path, step, "trap").touch()
 
     def remove_trap(self, step: str) -> None:
         """Let it pass again."""
-        _trap(self.path, step).unlink()
+        _beside(self.path, step, "trap").unlink()
+
+    def let_take(self, step: str, seconds: float) -> None:
+        """Let a step's body take as long as one that does something."""
+        _beside(self.path, step, "takes").write_text(str(seconds))
 
     def wait_for(self, step: str, timeout_s: float) -> None:
         """Return once the effect was executed.

@@ -1,8 +1,9 @@
 """(b) Concurrent resumes from different processes consume a suspension once.
 
 A run is suspended in one process. k other processes are made ready, each with an answer of its own, and are let go at
-once. The body behind the suspension must have been executed once, and there must be one result: what any caller is
-given as the end of the run, and what the system shows afterwards, is one and the same. Callers may be refused.
+once. The body behind the suspension takes 50 ms, as one that does something would. It must have been executed once,
+and there must be one result: what any caller is given as the end of the run, and what the system shows afterwards, is
+one and the same. Callers may be refused.
 """
 
 from typing import Any, Final
@@ -14,6 +15,7 @@ from benchmarks.probe.stage import Case, Stage
 from benchmarks.probe.story import expected
 
 VALUE: Final = {"order": 17}
+BODY_S: Final = 0.05
 
 
 def check(stage: Stage) -> Verdict:
@@ -21,6 +23,7 @@ def check(stage: Stage) -> Verdict:
     faults: dict[int, list[str]] = {}
     target = stage.beside or stage.target
     case = stage.case("consumed")
+    case.effects.let_take("ship", BODY_S)
     with case.hand(target=target) as keeper:
         address = keeper.call("address")
         hands = [case.hand(target=target, address=address) for _ in range(max(stage.scale.callers))]
@@ -37,7 +40,7 @@ def check(stage: Stage) -> Verdict:
         finally:
             for hand in hands:
                 hand.end()
-    tries = f"{len(stage.scale.callers) * stage.scale.rounds} suspensions, up to {max(stage.scale.callers)} processes"
+    tries = f"{len(stage.scale.callers) * stage.scale.rounds} suspensions, {_listed(stage.scale.callers)} processes"
     if faults:
         worst = max(faults)
         count = sum(len(found) for found in faults.values())
@@ -68,3 +71,7 @@ def _compete(case: Case, keeper: Hand, hands: list[Hand], run: str) -> str | Non
     if end not in [expected(VALUE, f"answer-{number}") for number in range(len(hands))]:
         return f"the run ended with {end!r}"
     return None
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return " / ".join(map(str, numbers))
