@@ -39,6 +39,7 @@ class Story:
     Attributes:
         results: What of each run must not depend on what happened on the way.
         calls: How often each body ran.
+        timeouts: How many attempts of each step did not end within their time.
         deaths: How often the runtime died.
         worker_deaths: How often workers died.
         commits: How many commits there were, the lost ones among them.
@@ -48,6 +49,7 @@ class Story:
 
     results: list[dict[str, Any]] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+    timeouts: Counter[str] = field(default_factory=Counter)
     deaths: int = 0
     worker_deaths: int = 0
     commits: int = 0
@@ -129,6 +131,7 @@ class Simulation:
         return Story(
             results=[{"of": of} | _shown(result) for of, result in results],
             calls=calls,
+            timeouts=witness.timeouts,
             deaths=fake.deaths,
             worker_deaths=faults.dead.total() if faults is not None else 0,
             commits=fake.commits.count,
@@ -153,10 +156,13 @@ class Simulation:
         runs = len(story.results)
         if runs % len(expected):
             wrong.append(f"there were {runs} runs and without faults {len(expected)}")
+        rounds = runs // len(expected)
         for path in sorted(story.calls):
-            surplus = story.calls[path] - runs // len(expected) * self.peaceful.calls[path]
-            if runs and surplus > runs * story.worker_deaths:
-                wrong.append(f"{path!r} ran {surplus} times too often; {story.worker_deaths} workers died")
+            surplus = story.calls[path] - rounds * self.peaceful.calls[path]
+            late = max(0, story.timeouts[path] - rounds * self.peaceful.timeouts[path])  # a stall may outlast a timeout
+            if runs and surplus > runs * story.worker_deaths + late:
+                why = f"{story.worker_deaths} workers died, {late} attempts more were too late"
+                wrong.append(f"{path!r} ran {surplus} times too often; {why}")
             if runs and self._scenario.is_once(path) and story.calls[path] > runs:
                 wrong.append(f'{path!r} has effect="once" and ran {story.calls[path]} times in {runs} runs')
         return wrong

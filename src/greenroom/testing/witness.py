@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,10 +16,14 @@ from greenroom.runtime.contracts.entries import (
     Scheduled,
     Signaled,
     Succeeded,
+    TimerFired,
 )
 from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record, RunHead
 from greenroom.runtime.contracts.work import Scope, WorkItem
 from greenroom.testing.fake_workers import FakeWorker
+
+ROUNDING_S: Final = 1e-3
+"""Times near the clock's start have no more digits than this, and some to spare."""
 
 _entries = msgspec.msgpack.Decoder(list[Entry])
 
@@ -31,6 +36,7 @@ class Witness:
         resumed: Resumes in the journal, by run and path.
         signaled: Keys of the signals in the journal, by run.
         heads: The newest row of each run and child run.
+        timeouts: How many attempts of each step did not end within their time, over all runs.
     """
 
     def __init__(self) -> None:
@@ -38,9 +44,11 @@ class Witness:
         self.resumed: Counter[tuple[str, str]] = Counter()
         self.signaled: dict[str, list[str | None]] = {}
         self.heads: dict[str, RunHead] = {}
+        self.timeouts: Counter[str] = Counter()
         self._trace = hashlib.blake2b(digest_size=16)
         self._groups: dict[str, int] = {}
-        self._intended: set[tuple[str, str, int]] = set()
+        self._intended: dict[tuple[str, str, int], float] = {}
+        self._times_s: dict[tuple[str, str, int], float] = {}
         self._dispatched: set[tuple[str, str, int]] = set()
         self._ended: set[tuple[str, str, int]] = set()
         self._succeeded: set[tuple[str, str]] = set()
@@ -85,6 +93,8 @@ class Witness:
         if attempt in self._ended:
             self._wrong(f"attempt {item.attempt} of {item.path!r} was dispatched after its outcome")
         self._dispatched.add(attempt)
+        if item.options.timeout_s is not None:
+            self._times_s[attempt] = item.options.timeout_s
 
     def check_books(self) -> None:
         """See that what was paid for is charged exactly once."""
@@ -104,7 +114,9 @@ class Witness:
             case Scheduled():
                 if (run_id, entry.path) in self._succeeded:
                     self._wrong(f"{entry.path!r} was scheduled again after its outcome was durable")
-                self._intended.add((run_id, entry.path, entry.attempt))
+                self._intended[run_id, entry.path, entry.attempt] = entry.at
+            case TimerFired(kind="attempt"):
+                self._timed_out(run_id, entry)
             case AttemptEnded():
                 self._outcome(run_id, entry)
             case Resumed():
@@ -117,6 +129,13 @@ class Witness:
                     self._wrong(f"run {run_id} ended twice")
             case _:
                 pass
+
+    def _timed_out(self, run_id: str, entry: TimerFired) -> None:
+        attempt = (run_id, entry.path, entry.attempt)
+        time_s = self._times_s.get(attempt, 0.0)
+        self.timeouts[entry.path] += 1
+        if not time_s or entry.at - self._intended[attempt] < time_s - ROUNDING_S:
+            self._wrong(f"attempt {entry.attempt} of {entry.path!r} was ended before its {time_s} s were over")
 
     def _outcome(self, run_id: str, entry: AttemptEnded) -> None:
         attempt = (run_id, entry.path, entry.attempt)
