@@ -12,7 +12,7 @@ OUT ?= dist
 # Ray would restart every worker through `uv run` when it finds a uv parent.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 
-.PHONY: help setup demo up test check fmt lint types imports fault simulate cluster docs wheel bench bench-storage probe lock
+.PHONY: help setup demo up test check fmt lint types imports fault simulate cluster docs wheel bench bench-parked bench-storage probe lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ wheel: $(READY) ## build wheel and sdist (OUT=folder)
 
 bench: $(READY) ## run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-parked: $(READY) ## a hundred thousand runs that wait: memory, disk, resumes, a restart (ARGS="--runs 2000")
+	@$(BIN)/python -m benchmarks.parked $(ARGS)
 
 bench-storage: $(COMPARED) ## the file store beside SQLite and LangGraph (ARGS="--quick --only open")
 	@PYTHONPATH=$(BESIDE) $(BIN)/python -m benchmarks.storage $(ARGS)

@@ -24,7 +24,7 @@ def processes(root_pid: int) -> list[Row]:
         name = next((shown for mark, shown in NAMES.items() if mark in title), None)
         if name is None:
             continue
-        uss, rss = _sizes(pid)
+        uss, rss = sizes(pid)
         figure = f"{uss / 2**20:.0f} MB private, {rss / 2**20:.0f} MB resident"
         rows.append(Row(name=f"memory: {name}", figure=figure))
     return rows
@@ -46,7 +46,8 @@ def _descendants(root_pid: int) -> set[int]:
         found |= more
 
 
-def _sizes(pid: int) -> tuple[int, int]:
+def sizes(pid: int) -> tuple[int, int]:
+    """Return a process's private and resident bytes; zeros when it is gone."""
     uss = rss = 0
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()

@@ -33,7 +33,8 @@ class StandingWorker:
 
     async def exchange(self, payload: bytes) -> bytes:
         self.stopped += msgspec.msgpack.decode(payload, type=Exchange).cancels
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def stop(self) -> None:
         pass
