@@ -8,6 +8,7 @@ import pytest
 from greenroom.app import compose
 from greenroom.runtime.contracts.config import DAY_S
 from greenroom.runtime.contracts.errors import ConfigError
+from greenroom.runtime.contracts.plan import LimitPlan
 from greenroom.runtime.contracts.records import SpanRow, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.settings import load_config
@@ -43,6 +44,9 @@ def test_arguments_win_over_variables_and_those_over_the_file(tmp_path: Path, mo
         ('[serve]\nauth = "keys"', "serve.auth: Input should be 'none'"),
         ("[retention]\nrun = 90", r"unknown key retention\.run; did you mean retention\.runs\?"),
         ("[retention]\nevents = 30", r"unknown key retention\.events"),
+        ("[limits.a]\nconcurency = 1", r"limits\.a\.concurency"),
+        ("[limits.a]\nper_s = 1", r"limits\.a: Value error, give a concurrency, a rate, or both"),
+        ("[workspaces.a]\nweight = 0", r"workspaces\.a\.weight: Input should be greater than 0"),
         ("[retention]\nspans = 0", "retention.spans: Input should be greater than 0"),
         ("storage = ", "cannot be read"),
     ],
@@ -58,6 +62,21 @@ def test_a_base_url_in_the_environment_is_a_provider(tmp_path: Path, monkeypatch
     """Any OpenAI-compatible endpoint, without a file."""
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     assert load_config(start=tmp_path).models["openai"].base_url == "http://127.0.0.1:1/v1"
+
+
+def test_limits_and_workspaces_of_the_configuration_reach_the_runtime(tmp_path: Path) -> None:
+    """Names may hold a colon or a slash, as those of models do."""
+    (tmp_path / "greenroom.toml").write_text(
+        '[limits."model:openai/gpt"]\nconcurrency = 4\nrate = 60\nper_s = 60\n'
+        '[limits.workspace]\nconcurrency = 2\neach = "workspace"\n'
+        "[workspaces.acme]\nweight = 2\nmax_running = 7\n[runtime]\nmax_running = 9\n"
+    )
+    host = compose(load_config(start=tmp_path).model_dump_json())
+    assert host._limits == {
+        "model:openai/gpt": LimitPlan(concurrency=4, rate=60, per_s=60.0),
+        "workspace": LimitPlan(concurrency=2, each="workspace"),
+    }
+    assert (host._weights, host._max_running, host._max_running_of) == ({"acme": 2.0}, 9, {"acme": 7})
 
 
 async def test_ages_of_the_configuration_reach_the_store(tmp_path: Path) -> None:

@@ -126,9 +126,11 @@ def _exceptions(title: str, given: Any) -> tuple[type[BaseException], ...] | Non
 
 
 def _names(title: str, given: Any) -> tuple[str, ...]:
-    found = () if given is None else (given,) if isinstance(given, str) else tuple(given)
+    if given is None:
+        return ()
+    found: list[Any] = list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
     if not all(isinstance(name, str) and name for name in found):
-        raise _refused(title, "limits", given, "must be the name of a limit, or several")
+        raise _refused(title, "limits", given, "must be the name of a limit, or a list of names")
     return tuple(sorted(set(found)))
 
 
