@@ -203,13 +203,14 @@ def _serve(pipe: Connection, orders: Orders) -> None:
     while True:
         try:
             method, arguments = pipe.recv()
-        except EOFError:
-            return
+        except EOFError:  # whoever gave the orders is gone
+            method, arguments = "end", ()
         try:
             answer = (True, session.run(method, arguments))
         except Exception as error:  # noqa: BLE001 - whatever a system raises is an answer here
             traceback.print_exc()
             answer = (False, f"{type(error).__name__}: {error}")
-        pipe.send(answer)
+        with contextlib.suppress(BrokenPipeError):
+            pipe.send(answer)
         if method == "end":
             os._exit(0)  # systems leave threads behind that would hold the process

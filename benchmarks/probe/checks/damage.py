@@ -5,7 +5,8 @@ this store a copy is made for each damage: one bit flipped, or one file cut shor
 A new process opens the copy, looks at both runs without executing anything, opens it again as usual and brings both
 to their end. What may be seen of each run:
 
-* an error, at whatever moment (a process that dies or hangs has not given an answer either): **refused**;
+* an error, at whatever moment: **refused**; a process that dies or hangs has not given wrong data either: **without an
+  answer**;
 * exactly what the undamaged store shows, and the right end: **right**;
 * exactly what an undamaged store has shown at an earlier commit of this run, and the right end: **cut**. A file that
   was cut short may have lost a run altogether, as a torn write can; a flipped bit may not make it vanish without an
@@ -85,7 +86,9 @@ def check(stage: Stage) -> Verdict:
         case.remove()
     flips = sum(damage.bit is not None for damage in damages)
     tries = f"{flips} flips, {len(damages) - flips} cuts: " + ", ".join(
-        f"{found[outcome]} {outcome}" for outcome in ("refused", "right", "cut", "wrong")
+        f"{found[outcome]} {outcome}"
+        for outcome in ("refused", "right", "cut", "without an answer", "wrong")
+        if found[outcome] or outcome == "wrong"
     )
     wrong.sort(key=lambda text: "nothing says so" in text)  # other data first
     return broken(Promise.DAMAGE, tries, wrong[0]) if wrong else held(Promise.DAMAGE, tries)
@@ -129,8 +132,10 @@ def _examine(case: Case, moments: list[View | None], *, may_vanish: bool) -> tup
     with case.hand() as hand:
         try:
             views, ends = hand.call("examine", [ENDED, SUSPENDED], VALUE, ANSWER, timeout_s=_TIMEOUT_S)
-        except (HandFailed, HandDied, TimeoutError) as error:
+        except HandFailed as error:
             return "refused", str(error)
+        except (HandDied, TimeoutError) as error:
+            return "without an answer", str(error)
     last = {ENDED: _position(moments, "done"), SUSPENDED: _position(moments, "suspended")}
     outcome = "right"
     for run, view, end in zip((ENDED, SUSPENDED), views, ends, strict=True):

@@ -52,7 +52,12 @@ class GreenroomOnRay:
         # Short on purpose: the paths of Ray's sockets may not pass 107 characters.
         files = tempfile.TemporaryDirectory(prefix="grp-") if is_keeper else None
         runner = asyncio.Runner()
-        client = runner.run(connect(_APP if is_keeper else None, config=_config(place, files.name if files else None)))
+        config = _config(place, files.name if files is not None else None)
+        try:
+            client = runner.run(connect(_APP if is_keeper else None, config=config))
+        except BaseException:
+            _leave(runner, files)
+            raise
         place.commits.switch_on()
         return cls(runner, client, files)
 
@@ -95,14 +100,9 @@ class GreenroomOnRay:
 
     def close(self) -> None:
         """Leave the cluster; the one who started it ends it."""
-        import ray  # noqa: PLC0415 - only after its settings are made
-
         if self._files is not None:
             self._run(self._client.shutdown())
-        self._runner.close()
-        ray.shutdown()
-        if self._files is not None:
-            self._files.cleanup()
+        _leave(self._runner, self._files)
 
     @classmethod
     def is_data(cls, file: Path) -> bool:
@@ -119,3 +119,12 @@ def _config(place: Place, files: str | None) -> Config:
         object_store_bytes=_OBJECT_STORE_BYTES,
     )
     return Config(root=str(place.folder.parent), storage=f"file://{place.folder}", runtime=section)
+
+
+def _leave(runner: asyncio.Runner, files: _Files | None) -> None:
+    import ray  # noqa: PLC0415 - only after its settings are made
+
+    runner.close()
+    ray.shutdown()
+    if files is not None:
+        files.cleanup()
