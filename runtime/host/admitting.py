@@ -100,17 +100,16 @@ class Admitting:
         }
 
     async def _keep(self) -> None:
-        try:
-            while True:
-                self._changed.clear()
+        while True:
+            self._changed.clear()
+            try:
                 while due := self._admission.admit(self._clock.now(), MAX_AT_ONCE):
                     await self._admitted([ticket.place for ticket in due])
-                await self._wait()
-        except (StorageError, RuntimeUnavailable):
-            return  # the host starts over from the store
-        except Exception:
-            log.exception("nothing is admitted any more")
-            raise
+            except (StorageError, RuntimeUnavailable):
+                return  # the host starts over from the store
+            except Exception:  # whatever was wrong with these, the others shall begin
+                log.exception("attempts could not be scheduled")
+            await self._wait()
 
     async def _wait(self) -> None:
         """Return when something has changed, or a rate has room again."""

@@ -227,8 +227,13 @@ class Engine:
             node = entry.state.nodes.get(path) if entry is not None else None
             if entry is None or entry.is_deleted or node is None or node.queued_at is None:
                 self.admitting.leave(run_id, path)
-            else:
+                continue
+            try:
                 self.collect(batch, entry, Admitted(at=now, path=path))
+            except Exception:  # one run that cannot go on must not keep the others from beginning
+                log.exception("run %s could not be admitted at %r", run_id, path)
+                self.admitting.leave(run_id, path)
+                self.discard(run_id)
         if batch.rows:
             await self.commit(batch)
 

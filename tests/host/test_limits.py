@@ -19,7 +19,10 @@ from greenroom import (
     step,
     tool,
 )
+from greenroom.runtime.contracts.entries import Fact
 from greenroom.runtime.contracts.plan import LimitPlan
+from greenroom.runtime.host.batch import Batch
+from greenroom.runtime.host.book import RunEntry
 from tests.host.harness import Harness, calm
 from tests.host.scripted_turns import ScriptedTurns, called, said
 
@@ -235,6 +238,29 @@ async def test_an_attempt_in_doubt_holds_no_room() -> None:
         await calm()
         assert (await doubtful.get()).status == "suspended"
         assert gate.began == [1, 2]
+
+
+async def test_a_run_that_cannot_go_on_keeps_nobody_from_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong with it: those behind it have its room."""
+    gate = Gate()
+    async with Harness(held(gate)) as harness:
+        await harness.client.workflow("w").start(1)
+        await calm()
+        broken = await harness.client.workflow("w").start(2)
+        await harness.client.workflow("w").start(3)
+        await calm()
+        engine = harness.host._engine
+        assert engine is not None
+        collect = engine.collect
+
+        def fail(batch: Batch, entry: RunEntry, fact: Fact, extra: Any = ()) -> None:
+            if entry.state.run_id == broken.run_id:
+                raise RuntimeError("it does not come to rest")
+            collect(batch, entry, fact, extra)
+
+        monkeypatch.setattr(engine, "collect", fail)
+        await gate.let_go(0)
+        assert gate.began == [1, 3]
 
 
 async def test_a_retry_waits_again_and_holds_no_room_meanwhile() -> None:
