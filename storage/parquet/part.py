@@ -174,6 +174,25 @@ class Part:
                 return to_rows(self.table, rows.slice(index, 1))[0]
         return None
 
+    def find_all(self, group: int, prefix: Key) -> list[Row]:
+        """Return the records of a row group whose keys begin like this, and their numbers, in the order of the keys.
+
+        Raises:
+            StorageCorrupt: The file is damaged.
+        """
+        rows = self._group(group)
+        mask = None
+        for name, value in zip(self._keys, prefix, strict=False):
+            equal = pc.equal(rows.column(name), value)
+            mask = equal if mask is None else pc.and_(mask, equal)
+        if mask is None:
+            return to_rows(self.table, rows)
+        places: list[int] = pc.indices_nonzero(mask).to_pylist()
+        if not places:
+            return []
+        # Rows of one prefix stand side by side.
+        return to_rows(self.table, rows.slice(places[0], len(places)))
+
     def take(self, rows: Sequence[int]) -> list[Row]:
         """Return the records of these row numbers, in the order of the numbers given.
 

@@ -8,6 +8,7 @@ import msgspec
 from greenroom.runtime.contracts.records import Key, Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage.deletions import Deletions
+from greenroom.storage.parquet.lookup import Lookup
 from greenroom.storage.parquet.part import Part
 from greenroom.storage.parquet.walk import Walk
 from greenroom.storage.rows import Rows, matching, position
@@ -43,7 +44,10 @@ class Scan:
         self._fresh = fresh  # the next one last
         self._ready: list[Record] = []  # in the order of the scan, the next one first
         self._left = query.limit
-        self._walk = Walk(table, parts, query, deletions) if parts else None
+        self._walk: Walk | Lookup | None = None
+        if parts:
+            way = Lookup if Lookup.suits(query) else Walk
+            self._walk = way(table, parts, query, deletions)
 
     def rest(self) -> Iterator[Sequence[Record]]:
         """Walk the pages."""
@@ -68,7 +72,7 @@ class Scan:
             self._left -= len(page)
         return page
 
-    def _next_block(self, walk: Walk) -> list[Record]:
+    def _next_block(self, walk: Walk | Lookup) -> list[Record]:
         """Return the next rows of the parts, and with them those in memory that stand before the last of them."""
         size = PAGE_ROWS if self._left is None else min(PAGE_ROWS, max(self._left, _MIN_BLOCK_ROWS))
         block = walk.take(size)
