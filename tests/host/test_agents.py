@@ -268,3 +268,18 @@ async def test_a_stream_has_the_turns_and_calls_in_order() -> None:
         "step_finish",
         "finish",
     ]
+
+
+@pytest.mark.parametrize("is_crashed", [False, True])
+async def test_a_reader_that_missed_the_deltas_gets_the_text_whole(is_crashed: bool) -> None:
+    """39. Deltas are dropped for one who reads late, all of them by a crash; the durable events have the whole text."""
+    text = " ".join(f"word{number}" for number in range(6000))
+    async with Harness(App(agents=[agent()]), turns=ScriptedTurns([said(text)])) as harness:
+        reply = await harness.client.agent("writer").generate("Write much.")
+        if is_crashed:
+            await harness.crash()
+        events = [event async for event in harness.client.run_handle(reply.run_id).events()]
+    deltas = [event for event in events if event.type == "agent_text_delta"]
+    assert len(deltas) == 0 if is_crashed else len(deltas) < 6000
+    assert events[-1].type == "run_finished"
+    assert events[-1].data["output"] == reply.text == text
