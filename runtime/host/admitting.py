@@ -69,6 +69,18 @@ class Admitting:
         if ticket.needs:
             self._admission.hold(ticket)
 
+    def see_called(self, run: RunState, caller: NodeState) -> None:
+        """Count anew what a body has called, when the body has begun again or waits to: its room is theirs as well.
+
+        Else they would wait for the limits that their caller holds, or run without the room that it has lost.
+        """
+        for inner in caller.walk() if caller.calls else ():
+            if inner.queued_at is not None:
+                self.enter(run, inner)
+            elif inner.has_attempt:
+                self.leave(run.run_id, inner.path)
+                self.hold(run, inner)
+
     def leave(self, run_id: str, path: str) -> None:
         """Give back what an attempt had that has ended, or will not begin."""
         if self._admission.leave((run_id, path)):

@@ -194,8 +194,10 @@ class Engine:
             self.admitting.leave(attempt.run_id, attempt.path)
         for node in move.queued:
             self.admitting.enter(run, node)
+            self.admitting.see_called(run, node)
         for node in move.ready:
             self._dispatch(run, node)
+            self.admitting.see_called(run, node)
         for path, number, name, answer in move.answers:
             self.pools.answer(CallAnswer(run_id=run.run_id, path=path, attempt=number, name=name, answer=answer))
         for path, sha256 in move.needs:

@@ -21,6 +21,7 @@ from greenroom import (
 )
 from greenroom.runtime.contracts.entries import Fact
 from greenroom.runtime.contracts.plan import LimitPlan
+from greenroom.runtime.contracts.work import AttemptId
 from greenroom.runtime.host.batch import Batch
 from greenroom.runtime.host.book import RunEntry
 from tests.host.harness import Harness, calm
@@ -320,6 +321,61 @@ async def test_what_a_body_calls_runs_within_the_room_of_the_body() -> None:
     app = App(workflows=[Workflow("w").then(step(limits="one")(calls_it))], tools=[fetch], limits=ONE)
     async with Harness(app) as harness:
         assert (await harness.client.workflow("w").run("q", timeout_s=5)).output == "q"
+
+
+async def test_a_call_that_is_repeated_with_its_caller_does_not_wait_for_it() -> None:
+    """Both died and wait anew for one limit: whoever has called gets it, and what it has called runs within it."""
+    gate = Gate()
+
+    async def calls_it(value: str, ctx: StepContext) -> Any:
+        return await ctx.workflow("inner").run(value)
+
+    outer = Workflow("w").then(step(limits="one")(calls_it))
+    app = App(workflows=[outer, Workflow("inner").then(gate.step(limits="one"))], limits=ONE)
+    async with Harness(app) as harness:
+        run = await harness.client.workflow("w").start("q")
+        await calm()
+        assert gate.began == ["q"]
+        harness.strike()
+        await harness.crash()
+        await calm()
+        assert gate.began == ["q", "q"]
+        await gate.let_go(1)
+        assert (await run.result(timeout_s=5)).output == "q"
+
+
+async def test_a_call_that_goes_on_without_its_caller_holds_the_callers_room() -> None:
+    """The caller's worker died, and that of what it called did not: the limit counts the one that runs."""
+    gate, others = Gate(), Gate()
+
+    async def calls_it(value: str, ctx: StepContext) -> Any:
+        return await ctx.tool("fetch").execute({"query": value})
+
+    @tool(limits="one", num_cpus=1)
+    async def fetch(query: str, ctx: ToolContext) -> str:
+        """Fetch."""
+        return str(await gate.body(query, ctx))
+
+    outer = Workflow("w").then(step(limits="one")(calls_it))
+    other = Workflow("other").then(others.step("other", limits="one"))
+    async with Harness(App(workflows=[outer, other], tools=[fetch], limits=ONE)) as harness:
+        run = await harness.client.workflow("w").start("q")
+        await calm()
+        running = [worker for worker in harness.spawner.workers if worker.executor.channel_of(caller_of(run.run_id))]
+        await running[0].kill()
+        await calm()
+        assert gate.began == ["q"]
+        waiting = await harness.client.workflow("other").start(1)
+        await calm()
+        assert others.began == []
+        await gate.let_go(0)
+        assert (await run.result(timeout_s=5)).output == "q"
+        await others.let_go(0)
+        assert (await waiting.result(timeout_s=5)).output == 1
+
+
+def caller_of(run_id: str) -> AttemptId:
+    return AttemptId(run_id=run_id, path="calls_it", attempt=1)
 
 
 async def test_model_turns_and_tools_are_limited_by_their_names() -> None:
