@@ -361,17 +361,17 @@ async def test_a_call_that_goes_on_without_its_caller_holds_the_callers_room() -
     async with Harness(App(workflows=[outer, other], tools=[fetch], limits=ONE)) as harness:
         run = await harness.client.workflow("w").start("q")
         await calm()
+        first_in_line = await harness.client.workflow("other").start(1, priority=10)
+        await calm()
         running = [worker for worker in harness.spawner.workers if worker.executor.channel_of(caller_of(run.run_id))]
         await running[0].kill()
         await calm()
-        assert gate.began == ["q"]
-        waiting = await harness.client.workflow("other").start(1)
-        await calm()
-        assert others.began == []
+        assert (gate.began, others.began) == (["q"], [])
         await gate.let_go(0)
-        assert (await run.result(timeout_s=5)).output == "q"
+        assert others.began == [1]
         await others.let_go(0)
-        assert (await waiting.result(timeout_s=5)).output == 1
+        assert (await first_in_line.result(timeout_s=5)).output == 1
+        assert (await run.result(timeout_s=5)).output == "q"
 
 
 def caller_of(run_id: str) -> AttemptId:
