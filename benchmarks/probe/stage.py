@@ -24,7 +24,7 @@ class Scale:
 
     callers: tuple[int, ...] = (2, 4, 8, 16)
     rounds: int = 5
-    flips: int = 120
+    flips: int = 200
     cuts: int = 40
     every: int = 1
 

@@ -32,7 +32,13 @@ from benchmarks.probe.subject import View
 
 ENDED: Final = "run-1"
 SUSPENDED: Final = "run-2"
-VALUE: Final = {"order": 17, "items": ["tea", "cups"], "for": "Ada Lovelace, 12 St James's Square", "paid": 1234.5}
+VALUE: Final = {
+    "order": 17,
+    "for": "Ada Lovelace, 12 St James's Square",
+    "items": [{"name": f"tea no. {number}", "count": number % 7 + 1, "price": number * 1.25} for number in range(24)],
+}
+"""So much that most of a store is data of runs, and not the system's own."""
+
 ANSWER: Final = "yes, today"
 _BLOCK: Final = 16
 _LEAST: Final = 4
