@@ -22,6 +22,7 @@ from tests.kills import killer
 from tests.kills.judge import Verdict, judge
 from tests.kills.notes import Notes
 from tests.kills.stage import Stage, prepare
+from tests.kills.waiting import until
 
 END_LIMIT_S = 300.0
 PROGRESS_EVERY = 10
@@ -55,6 +56,7 @@ async def play(folder: Path, notes: Notes, options: argparse.Namespace) -> tuple
             blows = killer.plan(options.seed, options.kills)
             death = killer.Killer(stage, notes)
             try:
+                await until(lambda: notes.of("finished"))
                 for number, blow in enumerate(blows, 1):
                     await death.carry_out(blow)
                     if number % PROGRESS_EVERY == 0:
@@ -71,6 +73,7 @@ async def play(folder: Path, notes: Notes, options: argparse.Namespace) -> tuple
     verdict = judge(list(notes), await journals(storage))
     verdict.wrong += customers.wrong
     verdict.counts["late results dropped by the last runtime"] = int(stale)
+    verdict.counts["calls that gave up after a minute"] = customers.unanswered
     return verdict, dict(death.done)
 
 

@@ -7,17 +7,19 @@ not suspended: going on is the runtime's business.
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from greenroom.actors.rehearsal.script import Reply
 from greenroom.actors.rehearsal.server import RehearsalServer
 from greenroom.runtime.client.run import RunHandle
 from greenroom.runtime.client.runtime import RuntimeClient
-from greenroom.runtime.contracts.errors import AlreadyClaimed, RunFinished, RunNotSuspended
+from greenroom.runtime.contracts.errors import AlreadyClaimed, RunFinished, RunNotSuspended, RuntimeUnavailable
 from tests.kills.app import has_happened
 from tests.kills.notes import Notes
+
+T = TypeVar("T")
 
 RUN_LIMIT_S: Final = 180.0
 """Longest time a run may take from its acknowledged start, whatever dies: far more than any recovery needs."""
@@ -68,6 +70,7 @@ class Customers:
     Attributes:
         closing: Set when no more runs are to be started.
         wrong: What they saw that must not be.
+        unanswered: How often a client gave up asking and was told to ask again.
     """
 
     runtime: RuntimeClient
@@ -76,6 +79,7 @@ class Customers:
     chance: random.Random
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     wrong: list[str] = field(default_factory=list)
+    unanswered: int = 0
     _count: int = 0
 
     async def serve(self, count: int) -> None:
@@ -85,12 +89,13 @@ class Customers:
     async def _serve(self) -> None:
         while not self.closing.is_set():
             self._count += 1
+            number = self._count
             (shape,) = self.chance.choices(list(SHAPES), [shape.share for shape in SHAPES.values()])
             try:
                 async with asyncio.timeout(RUN_LIMIT_S):
-                    await self._one(shape, self._count)
+                    await self._one(shape, number)
             except Exception as error:  # noqa: BLE001 - whatever a customer is told but a result is what we look for
-                self.wrong.append(f"run {self._count} ({shape}): {type(error).__name__}: {error}")
+                self.wrong.append(f"run {number} ({shape}): {type(error).__name__}: {error}")
             await asyncio.sleep(REST_S * self.chance.random() * 2)
 
     async def _one(self, shape: str, number: int) -> None:
@@ -100,37 +105,46 @@ class Customers:
         workflow = self.runtime.workflow(shape)
         key = f"order-{number}"
         starts = 1 + (self.chance.random() < 0.2)
-        handles = await asyncio.gather(*(workflow.start(number, key=key) for _ in range(starts)))
+        handles = await asyncio.gather(*(self._insist(lambda: workflow.start(number, key=key)) for _ in range(starts)))
         run = handles[0]
         for handle in handles:
             self.notes.add("started", run_id=handle.run_id, key=key, what=shape)
         if shape == "paid":
-            await run.signal("paid", number * 2, key=f"{key}-paid")
+            await self._insist(lambda: run.signal("paid", number * 2, key=f"{key}-paid"))
             self.notes.add("signaled", run_id=run.run_id, path="paid")
-        result = await run.result()
+        result = await self._insist(run.result)
         while not result.status.is_final:
             for path, payload in result.suspend_payload.items():
                 if isinstance(payload, dict) and payload.get("reason") == "in_doubt":
                     await self._settle(run, path, payload["key"])
                 else:
                     await self._answer(run, path, number)
-            result = await run.result()
+            result = await self._insist(run.result)
         await self._finished(run, result, shape, number)
+
+    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Ask again when a client gave up: it does after a minute, in which the runtime may die many times here."""
+        while True:
+            try:
+                return await call()
+            except RuntimeUnavailable:
+                self.unanswered += 1
 
     async def _settle(self, run: RunHandle, path: str, key: str) -> None:
         """Do as a person does whose word is asked: look whether it happened, and say so."""
         found = has_happened(key)
         happened = found["outcome"] == "done"
-        await run.resume(path, found if happened else {"outcome": "retry"})
+        word = found if happened else {"outcome": "retry"}
+        await self._insist(lambda: run.resume(path, word, key=f"{run.run_id}-{path}"))
         self.notes.add("resumed", run_id=run.run_id, path=path, what="in_doubt")
 
     async def _answer(self, run: RunHandle, path: str, number: int) -> None:
         """Answer twice at the same time: one answer is taken."""
 
         async def answer(value: int) -> None:
-            handle = await self.runtime.run(run.run_id)
+            handle = await self._insist(lambda: self.runtime.run(run.run_id))
             try:
-                await handle.resume(path, value, key=f"{run.run_id}-{value}")
+                await self._insist(lambda: handle.resume(path, value, key=f"{run.run_id}-{value}"))
             except (AlreadyClaimed, RunNotSuspended, RunFinished):
                 self.notes.add("refused", run_id=run.run_id, path=path, what=str(value))
             else:
@@ -139,7 +153,7 @@ class Customers:
         await asyncio.gather(answer(number * 10), answer(number * 100))
 
     async def _finished(self, run: RunHandle, result: Any, shape: str, number: int) -> None:
-        numbers = [event.seq async for event in run.events() if event.seq]
+        numbers = await self._insist(lambda: _numbers(run))
         if numbers != list(range(1, len(numbers) + 1)):
             self.wrong.append(f"run {run.run_id} ({shape}) has events {numbers}")
         what = {
@@ -150,3 +164,7 @@ class Customers:
             "error": str(result.error) if result.error else None,
         }
         self.notes.add("finished", run_id=run.run_id, what=json.dumps(what))
+
+
+async def _numbers(run: RunHandle) -> list[int]:
+    return [event.seq async for event in run.events() if event.seq]

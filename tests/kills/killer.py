@@ -44,7 +44,7 @@ def plan(seed: int, kills: int) -> list[Blow]:
 
 def _endless(chance: random.Random) -> Iterator[Blow]:
     while True:
-        bag = [victim for victim, share in SHARES.items() for _ in range(share)]
+        bag: list[Victim] = [victim for victim, share in SHARES.items() for _ in range(share)]
         chance.shuffle(bag)
         for victim in bag:
             if victim == "recovering":
@@ -104,7 +104,8 @@ class Killer:
     async def _node(self, which: float) -> None:
         nodes = sorted(self._stage.nodes)
         node = nodes[int(which * len(nodes))]
-        await asyncio.to_thread(self._stage.kill_node, node)
+        self._stage.kill_node(node)
         self._notes.add("killed", what="node")
-        await asyncio.to_thread(self._stage.bury, node)
-        await asyncio.to_thread(self._stage.add_node)
+        # On this thread, though customers wait meanwhile: Ray sets handlers of signals for a node that it starts.
+        self._stage.bury(node)
+        self._stage.add_node()

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-VARIABLE: Final = "GREENROOM_KILLS_NOTES"
+VARIABLE: Final = "KILLS_NOTES"
 """Names the file, for every process of the cluster."""
 
 Kind = Literal["started", "resumed", "refused", "signaled", "finished", "began", "effect", "ended", "killed", "asked"]

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from tests.kills.waiting import until
 APP = "tests.kills.app:app"
 HERE = {"place": 1.0}
 """What the nodes have that the runtime of these scenes asks for. An application's is on the head and cannot move."""
+
+WORKERS = 3
+MAX_TRIES = 5
 
 Facts = dict[str, Any]
 
@@ -40,7 +44,7 @@ class Play:
         import greenroom
         from greenroom.runtime.contracts.config import Config, RuntimeSection
 
-        section = RuntimeSection(address=self.stage.address, step_workers=3)
+        section = RuntimeSection(address=self.stage.address, step_workers=WORKERS)
         config = Config(root=str(self.folder), storage=f"file://{self.folder}/store", runtime=section)
         make_runtime("greenroom-runtime", "greenroom.app:compose", config.model_dump_json())
         return await greenroom.connect(APP, config=config)
@@ -52,6 +56,25 @@ class Play:
         ids = {run.run_id for run in runs}
         await until(lambda: len([n for n in self.notes.of("began", path="held") if n.run_id in ids]) >= count)
         return runs
+
+    async def hold_on_a_node(self, count: int) -> tuple[list[Any], int, int]:
+        """Hold runs, some on another node than the runtime's; return all, that node, and how many are on it."""
+        for _ in range(MAX_TRIES):
+            while len((await self.runtime.status())["workers"]) < WORKERS:  # noqa: ASYNC110 - started elsewhere
+                await asyncio.sleep(0.1)
+            runs = await self.hold(count)
+            (runtime,) = self.stage.runtimes()
+            holders = self.holders()
+            others = [pid for pid in self.stage.nodes if runtime not in processes_below([pid])]
+            busy = {pid: sum(holders.get(child, 0) for child in processes_below([pid])) for pid in others}
+            victim = max(busy, key=lambda pid: busy[pid])
+            if busy[victim]:
+                return runs, victim, busy[victim]
+            for pid in self.stage.workers():  # Ray put them all elsewhere: it may do otherwise with the next
+                kill(pid)
+            await self.let_go(runs)
+        message = f"Ray put no worker beside the runtime in {MAX_TRIES} tries"
+        raise AssertionError(message)
 
     @property
     def go(self) -> Path:
@@ -105,18 +128,14 @@ def make_runtime(name: str, compose: str, config: str, resources: dict[str, floa
 
 async def a_node_with_workers_dies(play: Play) -> Facts:
     """Kill the node that executes most, which is not the runtime's."""
-    runs = await play.hold(6)
+    runs, victim, bodies = await play.hold_on_a_node(6)
     (runtime,) = play.stage.runtimes()
-    holders = play.holders()
-    others = [pid for pid in play.stage.nodes if runtime not in processes_below([pid])]
-    busy = {pid: sum(holders.get(child, 0) for child in processes_below([pid])) for pid in others}
-    victim = max(busy, key=lambda pid: busy[pid])
     play.stage.kill_node(victim)
     play.stage.bury(victim)
     await play.let_go(runs)
     facts = await play.told(runs)
     play.stage.add_node(resources=HERE)
-    return {**facts, "bodies_on_the_node": busy[victim], "same_runtime": play.stage.runtimes() == [runtime]}
+    return {**facts, "bodies_on_the_node": bodies, "same_runtime": play.stage.runtimes() == [runtime]}
 
 
 async def the_node_of_the_runtime_dies(play: Play) -> Facts:
@@ -207,12 +226,7 @@ def _first(notes: Notes, ids: set[str], count: int) -> list[Any]:
 
 async def a_partitioned_node_comes_back(play: Play) -> Facts:
     """Stop a node with its workers until it counts as dead; let it go on when others have done its work."""
-    runs = await play.hold(6)
-    (runtime,) = play.stage.runtimes()
-    holders = play.holders()
-    others = [pid for pid in play.stage.nodes if runtime not in processes_below([pid])]
-    busy = {pid: sum(holders.get(child, 0) for child in processes_below([pid])) for pid in others}
-    victim = max(busy, key=lambda pid: busy[pid])
+    runs, victim, bodies = await play.hold_on_a_node(6)
     stopped = [victim, *processes_below([victim])]
     for pid in stopped:
         kill(pid, signal.SIGSTOP)
@@ -220,12 +234,13 @@ async def a_partitioned_node_comes_back(play: Play) -> Facts:
     before = await play.told(runs)
     for pid in reversed(stopped):
         kill(pid, signal.SIGCONT)
-    workers = [pid for pid in stopped if pid in holders]
-    await until(lambda: not any(is_there(pid) for pid in workers))
+    ids = {run.run_id for run in runs}
+    there = {n.run_id for n in play.notes.of("began", path="held") if n.pid in stopped and n.run_id in ids}
+    await until(lambda: {n.run_id for n in play.notes.of("ended", path="held") if n.attempt == 1} >= there)
     play.stage.kill_node(victim)
     play.stage.bury(victim)
     play.stage.add_node(resources=HERE)
-    return {**before, "bodies_on_the_node": busy[victim], "after": await play.told(runs)}
+    return {**before, "bodies_on_the_node": bodies, "after": await play.told(runs)}
 
 
 async def a_stale_runtime_goes_on(play: Play) -> Facts:
@@ -313,7 +328,7 @@ async def _played(scene: Any) -> Facts:
     try:
         facts: Facts = await scene
     except Exception as error:  # noqa: BLE001 - told as a fact, so that one scene does not hide the others
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": "".join(traceback.format_exception(error))}
     return {**facts, "took_s": round(time.monotonic() - begin, 1)}
 
 

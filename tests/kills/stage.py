@@ -38,6 +38,8 @@ def prepare(folder: Path) -> Notes:
             "RAY_health_check_period_ms": "1000",
             "RAY_health_check_timeout_ms": "3000",
             "RAY_health_check_failure_threshold": "3",
+            # By default Ray's processes yield to all others, and on a busy machine nothing comes up in time.
+            "RAY_worker_niceness": "0",
             VARIABLE: str(folder / "notes"),
         }
     )

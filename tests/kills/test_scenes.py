@@ -105,7 +105,7 @@ def test_the_late_result_of_a_stopped_worker_is_dropped_and_counted(facts: Facts
 
 @scene(scenes.a_partitioned_node_comes_back)
 def test_a_node_that_comes_back_after_it_counted_as_dead_changes_nothing(facts: Facts) -> None:
-    """32. Others have done its work; its workers end, and what they had in hand is never taken."""
+    """32. Others have done its work; its bodies come to their end all the same, and their outcomes are never taken."""
     count = len(facts["outputs"])
     assert facts["outputs"] == [(number + 1) * 10 + 1 for number in range(count)]
     assert facts["bodies_on_the_node"] > 0
