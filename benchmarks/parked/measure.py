@@ -51,9 +51,10 @@ async def measure(lives: Lives, scale: Scale) -> list[Row]:
     await warm(client)
     memory_bytes = await lives.resident_bytes() - without_bytes
     sample = random.Random(1).sample(parked, 2 * scale.sample)
-    alone = [await resume(client.run_handle(run_id)) for run_id in sample[: scale.sample]]
-    together = await resume_together(client, sample[scale.sample :])
     status = await client.status()
+    alone = [await resume(client.run_handle(run_id)) for run_id in sample[: scale.sample]]
+    used_bytes = await lives.resident_bytes() - without_bytes
+    together = await resume_together(client, sample[scale.sample :])
     return [
         Row(name="runs that were started and parked", figure=f"{scale.runs:,}, {scale.runs / parking_s:,.0f} a second"),
         Row(
@@ -61,6 +62,11 @@ async def measure(lives: Lives, scale: Scale) -> list[Row]:
             figure=f"{memory_bytes / scale.runs:,.0f} bytes ({memory_bytes / 2**20:+.1f} MiB; "
             f"{status['runs_in_memory']} runs in memory, {status['timers']} timers)",
             aim="at most 1,024 bytes",
+        ),
+        Row(
+            name=f"the same when {len(alone):,} of them were resumed",
+            figure=f"{used_bytes / scale.runs:,.0f} bytes ({used_bytes / 2**20:+.1f} MiB, with what the store keeps of "
+            "what it has read: 64 MiB at most)",
         ),
         Row(
             name="disk for each, compacted",
