@@ -36,6 +36,7 @@ def ray_session() -> Iterator[None]:
     refresh_ray_settings()  # an earlier test may have imported Ray with other settings
     try:
         ray.init(
+            address="local",
             num_cpus=4,
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,

@@ -29,6 +29,8 @@ def prepare(folder: Path) -> Notes:
         {
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
+            # Where a cluster's address is written for whoever names none: nobody else is to find this one.
+            "RAY_TMPDIR": str(folder),
             "RAY_DEDUP_LOGS": "0",
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
