@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from greenroom.runtime.contracts.errors import RuntimeUnavailable, StorageError
-from greenroom.runtime.contracts.ports import WorkerLink, WorkerLost
+from greenroom.runtime.contracts.ports import Clock, WorkerLink, WorkerLost
 from greenroom.runtime.contracts.work import (
     Attached,
     AttemptId,
@@ -49,6 +49,7 @@ class WorkerDesk:
         epoch: This runtime's epoch.
         on_reports: Called with reports, in order; when it returns they are durable.
         on_lost: Called once when the worker is dead.
+        clock: Time.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class WorkerDesk:
         epoch: int,
         on_reports: "Callable[[WorkerDesk, tuple[Report, ...]], Awaitable[None]]",
         on_lost: "Callable[[WorkerDesk], Awaitable[None]]",
+        clock: Clock,
     ) -> None:
         self.link = link
+        self._clock = clock
         self.running: dict[tuple[str, str], int] = {}
         self._threaded: set[tuple[str, str]] = set()
         self._asleep: set[tuple[str, str]] = set()
@@ -89,7 +92,7 @@ class WorkerDesk:
     @property
     def is_silent(self) -> bool:
         """True while it does not react to what it is told: work is better given to another."""
-        return self._full_at is not None and asyncio.get_running_loop().time() - self._full_at > SILENT_S
+        return self._full_at is not None and self._clock.now() - self._full_at > SILENT_S
 
     @property
     def is_quiet(self) -> bool:
@@ -171,7 +174,7 @@ class WorkerDesk:
             exchange = self._gather()
             self._open += 1
             if self._open == MAX_OPEN:
-                self._full_at = asyncio.get_running_loop().time()
+                self._full_at = self._clock.now()
             task = asyncio.create_task(self._exchange(_encode(exchange)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -309,7 +309,7 @@ class Pools:
         desk.give(scope, item)
 
     def _desk(self, link: WorkerLink) -> WorkerDesk:
-        return WorkerDesk(link, self._epoch, self._reported, self._worker_lost)
+        return WorkerDesk(link, self._epoch, self._reported, self._worker_lost, self._clock)
 
     async def _reported(self, _desk: WorkerDesk, reports: tuple[Report, ...]) -> None:
         if self._on_reports is not None:
