@@ -12,7 +12,7 @@ OUT ?= dist
 # Ray would restart every worker through `uv run` when it finds a uv parent.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 
-.PHONY: help setup demo up test check fmt lint types imports fault simulate cluster docs wheel bench bench-parked bench-storage probe lock
+.PHONY: help setup demo up test check fmt lint types imports fault kills simulate cluster docs wheel bench bench-recovery bench-parked bench-storage probe lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ fault: $(READY) ## crash and damage tests in their long form (thousands of kills
 simulate: $(READY) ## crash schedules from seeds (ARGS="--seeds 1000000", or --seed N)
 	@$(BIN)/python -m tests.simulation $(ARGS)
 
+kills: $(READY) ## kill processes of a cluster under load, 200 times (ARGS="--kills 20 --seed 7")
+	@$(BIN)/python -m tests.kills $(ARGS)
+
 cluster: $(READY) ## tests on a real Ray
 	@$(BIN)/pytest tests -m cluster $(ARGS)
 
@@ -60,6 +63,9 @@ wheel: $(READY) ## build wheel and sdist (OUT=folder)
 
 bench: $(READY) ## run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-recovery: $(READY) ## from kill -9 to the next durable step (ARGS="--rounds 20 --open 1000")
+	@$(BIN)/python -m benchmarks.recovery $(ARGS)
 
 bench-parked: $(READY) ## a hundred thousand runs that wait: memory, disk, resumes, a restart (ARGS="--runs 2000")
 	@$(BIN)/python -m benchmarks.parked $(ARGS)

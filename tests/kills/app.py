@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.kills.notes import my_notes
 
 
 @contextmanager
-def noted(ctx: StepContext) -> Iterator[None]:
+def noted(ctx: StepContext) -> Generator[None, None, None]:
     """Note that a body begins and, if it comes to that, that it has ended."""
     notes = my_notes()
     place: dict[str, Any] = {
