@@ -21,9 +21,6 @@ from tests.kills.notes import Notes
 
 T = TypeVar("T")
 
-RUN_LIMIT_S: Final = 180.0
-"""Longest time a run may take from its acknowledged start, whatever dies: far more than any recovery needs."""
-
 REST_S: Final = 0.4
 
 
@@ -92,8 +89,7 @@ class Customers:
             number = self._count
             (shape,) = self.chance.choices(list(SHAPES), [shape.share for shape in SHAPES.values()])
             try:
-                async with asyncio.timeout(RUN_LIMIT_S):
-                    await self._one(shape, number)
+                await self._one(shape, number)
             except Exception as error:  # noqa: BLE001 - whatever a customer is told but a result is what we look for
                 self.wrong.append(f"run {number} ({shape}): {type(error).__name__}: {error}")
             await asyncio.sleep(REST_S * self.chance.random() * 2)
