@@ -25,14 +25,14 @@ def app() -> App:
     return App(workflows=[Workflow("limited", input=int).then(limited), Workflow("plain", input=int).then(add_one)])
 
 
-async def _never(_payload: bytes) -> bytes:
+async def _never(payload: bytes) -> bytes:
     await asyncio.Event().wait()
     raise AssertionError
 
 
 def stop(worker: LocalWorker) -> None:
     """Let a worker answer nothing any more, as a stopped process does."""
-    worker.exchange = _never  # type: ignore[method-assign]
+    vars(worker)["exchange"] = _never
 
 
 async def test_a_retry_goes_to_a_worker_that_reacts() -> None:
