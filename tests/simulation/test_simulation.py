@@ -17,7 +17,7 @@ from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.schedules import replay_command, simulation_of, sweep
 from tests.tree import ROOT
 
-SHORT = 1_000
+SHORT = 10_000
 """Schedules of the form that belongs in CI."""
 
 
