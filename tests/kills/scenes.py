@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from greenroom.actors.rehearsal.script import Reply
+from greenroom.actors.rehearsal.server import RehearsalServer
 from tests.kills.notes import Notes
 from tests.kills.stage import Stage, is_there, kill, prepare, processes_below
 from tests.kills.waiting import until
@@ -37,15 +39,20 @@ class Play:
     folder: Path
     notes: Notes
     stage: Stage
+    server: RehearsalServer
     runtime: Any = None
 
     async def connect(self) -> Any:
         """Return a client of the runtime that is up, with the app."""
         import greenroom
-        from greenroom.runtime.contracts.config import Config, RuntimeSection
+        from greenroom.runtime.contracts.config import Config, ModelProvider, RuntimeSection
 
-        section = RuntimeSection(address=self.stage.address, step_workers=WORKERS)
-        config = Config(root=str(self.folder), storage=f"file://{self.folder}/store", runtime=section)
+        config = Config(
+            root=str(self.folder),
+            storage=f"file://{self.folder}/store",
+            models={"rehearsal": ModelProvider(base_url=self.server.base_url, api_key="rehearsal")},
+            runtime=RuntimeSection(address=self.stage.address, step_workers=WORKERS, agent_workers=1),
+        )
         make_runtime("greenroom-runtime", "greenroom.app:compose", config.model_dump_json())
         return await greenroom.connect(APP, config=config)
 
@@ -60,7 +67,7 @@ class Play:
     async def hold_on_a_node(self, count: int) -> tuple[list[Any], int, int]:
         """Hold runs, some on another node than the runtime's; return all, that node, and how many are on it."""
         for _ in range(MAX_TRIES):
-            while len((await self.runtime.status())["workers"]) < WORKERS:  # noqa: ASYNC110 - started elsewhere
+            while await self.step_workers() < WORKERS:  # noqa: ASYNC110 - started elsewhere
                 await asyncio.sleep(0.1)
             runs = await self.hold(count)
             (runtime,) = self.stage.runtimes()
@@ -75,6 +82,10 @@ class Play:
             await self.let_go(runs)
         message = f"Ray put no worker beside the runtime in {MAX_TRIES} tries"
         raise AssertionError(message)
+
+    async def step_workers(self) -> int:
+        """Return how many step workers the runtime has."""
+        return sum(worker["pool"] == "steps" for worker in (await self.runtime.status())["workers"])
 
     @property
     def go(self) -> Path:
@@ -173,6 +184,19 @@ async def the_runtime_dies_while_it_recovers(play: Play) -> Facts:
         killed.append(runtime)
     await play.let_go(runs)
     return {**await play.told(runs), "lives": len(set(killed))}
+
+
+async def the_runtime_dies_during_a_model_call(play: Play) -> Facts:
+    """Kill the runtime when the model has been asked and has not begun to answer."""
+    number = 77
+    play.server.script.add(Reply(text="At last.", user_contains=f"<{number}>", first_token_s=3, times=None))
+    run = await play.runtime.workflow("written").start(number)
+    await until(lambda: [seen for seen in play.server.requests if f"<{number}>" in seen.user])
+    (runtime,) = play.stage.runtimes()
+    kill(runtime)
+    result = await run.result(timeout_s=60)
+    asked = [seen for seen in play.server.requests if f"<{number}>" in seen.user]
+    return {"output": result.output, "asked": len(asked), "outcomes": [seen.outcome for seen in asked]}
 
 
 async def everything_dies_while_it_recovers(play: Play) -> Facts:
@@ -290,13 +314,14 @@ SCENES = (
     a_node_with_workers_dies,
     the_node_of_the_runtime_dies,
     the_runtime_dies_while_it_recovers,
+    the_runtime_dies_during_a_model_call,
     everything_dies_while_it_recovers,
     a_worker_stands_still,
     a_partitioned_node_comes_back,
 )
 
 
-async def play_all(folder: Path, notes: Notes, names: list[str]) -> dict[str, Facts]:
+async def play_all(folder: Path, notes: Notes, server: RehearsalServer, names: list[str]) -> dict[str, Facts]:
     """Play the scenes, or those that are named, and return their facts."""
     import ray
 
@@ -308,7 +333,7 @@ async def play_all(folder: Path, notes: Notes, names: list[str]) -> dict[str, Fa
         for _ in range(2):
             stage.add_node(resources=HERE)
         ray.init(address=stage.address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
-        play = Play(folder=folder, notes=notes, stage=stage)
+        play = Play(folder=folder, notes=notes, stage=stage, server=server)
         play.runtime = await play.connect()
         for scene in SCENES:
             if not names or scene.__name__ in names:
@@ -336,7 +361,8 @@ def main() -> None:
     """Play the scenes."""
     folder = Path(sys.argv[1])
     notes = prepare(folder)
-    facts = asyncio.run(play_all(folder, notes, sys.argv[2:]))
+    with RehearsalServer() as server:
+        facts = asyncio.run(play_all(folder, notes, server, sys.argv[2:]))
     (folder / "facts.json").write_text(json.dumps(facts, indent=1))
 
 

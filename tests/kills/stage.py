@@ -3,6 +3,7 @@
 Must be set up before Ray is imported: Ray reads the environment then. So whoever uses it is a process of its own.
 """
 
+import contextlib
 import os
 import secrets
 import signal
@@ -14,6 +15,8 @@ from greenroom.cli.processes import descendants, list_processes
 from tests.kills.notes import VARIABLE, Notes
 
 OBJECT_STORE_BYTES: Final = 100 * 1024 * 1024
+
+MAX_STARTS: Final = 3
 
 RUNTIME: Final = ("RuntimeActor",)
 WORKERS: Final = ("StepWorker", "AgentActor", "ToolActor")
@@ -72,10 +75,17 @@ class Stage:
 
     def add_node(self, **options: Any) -> int:
         """Add a node and return the id of its main process."""
-        node = self._cluster.add_node(num_cpus=2, object_store_memory=OBJECT_STORE_BYTES, **options)
+        node = self._started(options)
         pid = raylet(node)
         self.nodes[pid] = node
         return pid
+
+    def _started(self, options: dict[str, Any]) -> Any:
+        """Return a new node; Ray gives up after thirty seconds, which may be too few on a busy machine."""
+        for _ in range(MAX_STARTS - 1):
+            with contextlib.suppress(Exception):
+                return self._cluster.add_node(num_cpus=2, object_store_memory=OBJECT_STORE_BYTES, **options)
+        return self._cluster.add_node(num_cpus=2, object_store_memory=OBJECT_STORE_BYTES, **options)
 
     def kill_node(self, pid: int) -> None:
         """Kill every process of a node at once: its workers die with it."""
@@ -103,7 +113,7 @@ class Stage:
         import ray
 
         ray.shutdown()
-        left = processes_below([raylet(node) for node in self._cluster.list_all_nodes()])
+        left = processes_below([os.getpid()])
         self._cluster.shutdown()
         for pid in left:
             kill(pid)

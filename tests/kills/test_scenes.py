@@ -82,6 +82,13 @@ def test_a_runtime_that_dies_again_and_again_repeats_no_body(facts: Facts) -> No
     assert all(calls == [1] * count for calls in facts["calls"].values())
 
 
+@scene(scenes.the_runtime_dies_during_a_model_call)
+def test_a_model_call_under_way_is_not_paid_again_when_the_runtime_dies(facts: Facts) -> None:
+    """46. The agent's worker lives on, and its answer is taken by the next runtime: the model was asked once."""
+    assert facts["output"] == "At last."
+    assert (facts["asked"], facts["outcomes"]) == (1, ["answered"])
+
+
 @scene(scenes.everything_dies_while_it_recovers)
 def test_runtime_and_workers_that_die_together_twice_repeat_only_what_was_under_way(facts: Facts) -> None:
     """31. What was done stays done; what was under way is executed again with its key."""
