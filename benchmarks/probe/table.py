@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.probe.promises import Outcome, Promise, Verdict
+
+OURS: Final = "greenroom"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,11 @@ class Report:
     def score(self) -> str:
         """Return it as `n/6`."""
         return f"{self.held}/{len(Promise)}"
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """Return 1 if Greenroom was probed and broke a promise, else 0: the others are not ours to mend."""
+    return int(any(report.key == OURS and report.held < len(Promise) for report in reports))
 
 
 def show(reports: Sequence[Report], title: str) -> None:

@@ -10,7 +10,7 @@ from benchmarks.probe import effects
 from benchmarks.probe.difference import difference
 from benchmarks.probe.effects import Effects, exact
 from benchmarks.probe.promises import Promise, broken, held
-from benchmarks.probe.table import Report, show
+from benchmarks.probe.table import Report, exit_code, show
 from tests.tree import ROOT
 
 
@@ -87,3 +87,12 @@ def test_the_table_shows_what_was_seen_and_the_evidence(capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert (report.score, "5/6" in printed, "broken (2 faults)" in printed) == ("5/6", True, True)
     assert "Toy 1 (d): the parent is gone" in printed
+
+
+def test_only_what_greenroom_breaks_makes_the_probe_fail() -> None:
+    """Others may break what they like; a run without Greenroom says nothing of it."""
+    whole = tuple(held(promise, "tried") for promise in Promise)
+    part = (*whole[1:], broken(Promise.COMPLETED, "1 fault", "twice"))
+    assert exit_code([Report(key="greenroom", name="Greenroom", verdicts=whole)]) == 0
+    assert exit_code([Report(key="greenroom", name="Greenroom", verdicts=part)]) == 1
+    assert exit_code([Report(key="burr", name="Burr", verdicts=part)]) == 0

@@ -50,7 +50,7 @@ class GreenroomOnRay:
         prepare_ray()  # makes the token
         is_keeper = place.address is None
         # Short on purpose: the paths of Ray's sockets may not pass 107 characters.
-        files = tempfile.TemporaryDirectory(prefix="grp-") if is_keeper else None
+        files = tempfile.TemporaryDirectory(prefix="prb-") if is_keeper else None
         runner = asyncio.Runner()
         config = _config(place, files.name if files is not None else None)
         try:
