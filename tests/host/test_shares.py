@@ -4,8 +4,8 @@ import pytest
 
 from greenroom import App, StepContext, ToolContext, Workflow, step, tool
 from greenroom.runtime.host import desk
+from tests.host.gate import Gate
 from tests.host.harness import Harness, calm
-from tests.host.test_limits import Gate
 
 
 async def test_a_workspace_with_much_to_do_does_not_hold_up_another() -> None:
