@@ -16,7 +16,7 @@ Victim = Literal["worker", "runtime", "both", "node", "recovering"]
 SHARES: Final[dict[Victim, int]] = {"worker": 6, "runtime": 4, "both": 3, "recovering": 3, "node": 1}
 """How many of each are in the bag that is drawn from: every kind comes before any comes more often."""
 
-PAUSE_S: Final = (1.0, 4.0)
+PAUSE_S: Final = (0.5, 3.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
