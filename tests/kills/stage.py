@@ -68,6 +68,7 @@ class Stage:
                 "include_dashboard": False,
                 "object_store_memory": OBJECT_STORE_BYTES,
                 "temp_dir": str(folder / "ray"),
+                "dashboard_agent_listen_port": None,  # any: the usual one is another cluster's, if there is one
             },
         )
         self.address = str(self._cluster.address)
