@@ -21,6 +21,9 @@ RESOLUTION_S: Final = 1e-6
 MAX_VIRTUAL_S: Final = 6 * 3600.0
 """Longest time a simulation may take before it counts as one that does not end."""
 
+MAX_ENDINGS: Final = 8
+"""How often what is left over is ended, when a simulation is."""
+
 
 class Stuck(Exception):
     """Nothing is ready, nothing will be: what the simulation waits for never happens."""
@@ -159,10 +162,12 @@ def run_simulated(
 
 def _end_all(loop: SimulatedLoop) -> None:
     # Not asyncio.all_tasks: it walks those of every simulation whose memory has not been collected yet.
-    tasks = [task for task in loop.tasks if not task.done()]
-    for task in tasks:
-        task.cancel()
-    if tasks:
+    for _ in range(MAX_ENDINGS):  # what ends may begin something else
+        tasks = [task for task in loop.tasks if not task.done()]
+        if not tasks:
+            return
+        for task in tasks:
+            task.cancel()
         loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
