@@ -8,7 +8,7 @@ A limit: damage to exactly the last acknowledged frame looks like a frame that w
 """
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -70,7 +70,7 @@ def replay(log: Log, objects: Objects, manifest: Manifest) -> Recovery:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _uncollected() -> Generator[None, None, None]:
     """Keep the garbage collector from counting, over and over, what is made to stay."""
     was_enabled = gc.isenabled()
     gc.disable()
