@@ -9,18 +9,14 @@ import asyncio
 import dataclasses
 import json
 import os
-import platform
 import socket
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks import first_token, http, memory, steps
-from benchmarks.figures import Row
+from benchmarks.figures import Row, show
 from greenroom.actors.rehearsal.server import RehearsalServer
 from greenroom.app import connect
 from greenroom.serve import deployment
@@ -38,7 +34,7 @@ def main() -> None:
     if options.json:
         sys.stdout.write(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n")
     else:
-        _show(rows)
+        show(rows, aim="first aim")
 
 
 async def _measure(folder: Path, *, is_quick: bool) -> list[Row]:
@@ -78,15 +74,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: Any = probe.getsockname()[1]
         return int(port)
-
-
-def _show(rows: list[Row]) -> None:
-    table = Table(title=f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}")
-    for heading in ("what", "figure", "first aim"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(row.name, row.figure, row.aim)
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,11 @@ import argparse
 import asyncio
 import dataclasses
 import json
-import os
-import platform
 import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.figures import Row
+from benchmarks.figures import Row, show
 from benchmarks.parked.lives import Lives
 from benchmarks.parked.measure import Scale, measure
 from greenroom.app import connect
@@ -40,7 +35,7 @@ def main() -> None:
     if options.json:
         sys.stdout.write(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n")
     else:
-        _show(rows)
+        show(rows)
 
 
 async def _measure(folder: Path, ray_folder: Path, scale: Scale) -> list[Row]:
@@ -57,15 +52,6 @@ async def _measure(folder: Path, ray_folder: Path, scale: Scale) -> list[Row]:
     finally:
         await runtime.shutdown()
         ray.shutdown()
-
-
-def _show(rows: list[Row]) -> None:
-    table = Table(title=f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}")
-    for heading in ("what", "figure", "aim"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(row.name, row.figure, row.aim)
-    Console(width=140).print(table)
 
 
 if __name__ == "__main__":

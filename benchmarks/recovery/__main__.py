@@ -10,16 +10,12 @@ import asyncio
 import dataclasses
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.figures import Row, percentile
+from benchmarks.figures import Row, percentile, show
 from benchmarks.recovery import head
 from benchmarks.recovery.app import TICKS_VARIABLE
 from benchmarks.recovery.kills import Kills
@@ -49,7 +45,7 @@ def main() -> None:
     if options.json:
         sys.stdout.write(json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n")
     else:
-        _show(rows)
+        show(rows, figure="to the next durable step")
 
 
 async def _measure(folder: Path, ray_folder: Path, options: argparse.Namespace) -> list[Row]:
@@ -101,15 +97,6 @@ def _row(what: str, times: list[float], aim: str = "") -> Row:
 
 def _say(text: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
-
-
-def _show(rows: list[Row]) -> None:
-    table = Table(title=f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}")
-    for heading in ("what", "to the next durable step", "aim"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(row.name, row.figure, row.aim)
-    Console(width=140).print(table)
 
 
 if __name__ == "__main__":
