@@ -1,11 +1,13 @@
 """What the fields of a record hold, seen by a store: the one place that reads the records' types."""
 
 import types
+from collections.abc import Callable
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, get_args, get_origin, get_type_hints
 
-from greenroom.runtime.contracts.records import RECORD_TYPES, Record, Table
+from greenroom.runtime.contracts.records import RECORD_TYPES, Key, Record, Table
 
 
 class FieldKind(Enum):
@@ -59,6 +61,12 @@ def _field(name: str, hint: Any) -> Field:
 def key_names(table: Table) -> tuple[str, ...]:
     """Return the fields that make a row's key."""
     return _KEYS[table]
+
+
+def key_of(table: Table) -> Callable[[Record], Key]:
+    """Return what gives the key of a record of this table: faster than its `row_key`, where that can be."""
+    names = _KEYS[table]
+    return attrgetter(*names) if len(names) > 1 else attrgetter("row_key")
 
 
 def order_names(table: Table) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The rows of one table in memory: all of a memory store, and what a file store holds until its next flush."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
@@ -28,6 +28,13 @@ def position(record: Record) -> Position:
     return (record.order, record.row_key)
 
 
+KeyOf = Callable[[Record], Key]
+
+
+def _row_key(record: Record) -> Key:
+    return record.row_key
+
+
 _Group = dict[str | int | float, Row]
 """Rows by the last field of their key. No key is kept: tuples that live on are what a garbage collector counts."""
 
@@ -43,7 +50,8 @@ class Rows:
     Used by one thread. What it returns is a snapshot that later puts leave alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, key_of: KeyOf = _row_key) -> None:
+        self._key_of = key_of
         self._groups: dict[_Place, _Group] = {}
         self._key_fields = 0  # how many fields a key has
         self._sorted: list[tuple[Key, Key, Row]] = []
@@ -55,20 +63,23 @@ class Rows:
 
     def put(self, record: Record, seq: int) -> None:
         """Let this record take the place of an older one with its key."""
-        key = record.row_key
-        if len(key) == 2:  # noqa: PLR2004 - as _place_of, which costs a call
-            place, last = key
-        else:
-            place, last = key[:-1], key[-1]
-        group = self._groups.get(place)
-        if group is None:
-            group = self._groups[place] = {}
-            self._key_fields = len(key)
-        row = Row(record, seq)
-        before = group.get(last)
-        group[last] = row
-        if before is None or before.seq <= self._sorted_seq:
-            self._unsorted.append(row)
+        self.put_all((record,), seq)
+
+    def put_all(self, records: Sequence[Record], first_seq: int) -> None:
+        """Put records with the numbers from `first_seq` on, one after the other."""
+        groups, unsorted = self._groups, self._unsorted
+        for seq, (key, record) in enumerate(zip(map(self._key_of, records), records, strict=True), first_seq):
+            last = key[-1]
+            place = key[0] if len(key) == 2 else key[:-1]  # noqa: PLR2004 - as _place_of, which costs a call
+            group = groups.get(place)
+            if group is None:
+                group = groups[place] = {}
+                self._key_fields = len(key)
+            row = Row(record, seq)
+            before = group.get(last)
+            group[last] = row
+            if before is None or before.seq <= self._sorted_seq:
+                unsorted.append(row)
 
     def get(self, key: Key, see: See) -> Record | None:
         """Return the record with this key as `see` shows it, or None."""

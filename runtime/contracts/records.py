@@ -33,7 +33,7 @@ class Table(StrEnum):
     TRIGGERS = "triggers"
 
 
-class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="runs"):
+class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="runs"):
     """One run at a glance: narrow, so that opening a store reads only these. Key: run_id. Listed by created_at.
 
     Attributes:
@@ -85,7 +85,7 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         return (self.run_id,)
 
 
-class JournalRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="journal"):
+class JournalRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="journal"):
     """One commit of one run: a fact and the decisions that followed. Key: run_id, group (from 1, without gaps).
 
     Attributes:
@@ -109,7 +109,7 @@ class JournalRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         return (self.run_id, self.group)
 
 
-class KeyRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="keys"):
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="keys"):
     """An idempotency key that was used for a start. Key: workspace, key.
 
     Attributes:
@@ -275,7 +275,7 @@ class SpanRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         return (self.run_id, self.path)
 
 
-class BlobRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="blobs"):
+class BlobRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="blobs"):
     """A run that refers to a blob. Key: sha256, run_id. A blob that nobody refers to any more is purged."""
 
     workspace: str
@@ -294,7 +294,7 @@ class BlobRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         return (self.sha256, self.run_id)
 
 
-class Deletion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="deletions"):
+class Deletion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="deletions"):
     """Everything written before it about a workspace, a run or a thread is gone. Key: scope, workspace, id.
 
     Attributes:
