@@ -21,6 +21,7 @@ from greenroom.storage import codec
 from greenroom.storage.journal import frame
 from greenroom.storage.journal.epoch import Epoch
 from greenroom.storage.journal.log import Log, OpenSegment, SegmentName
+from greenroom.storage.journal.loop_calls import LoopCalls
 from greenroom.storage.objects.failure import is_passing, storage_error
 
 MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
@@ -34,6 +35,19 @@ class Append(msgspec.Struct, frozen=True, eq=False, gc=False):
     payload: bytes
     records: list[Record]
     done: asyncio.Future[int]
+
+
+class _Group(NamedTuple):
+    """Appends that become durable together.
+
+    Attributes:
+        records: How many records they have.
+        size: Bytes of their payloads.
+    """
+
+    appends: list[Append]
+    records: int
+    size: int
 
 
 class Boundary(NamedTuple):
@@ -91,8 +105,7 @@ class Journal:
         self._line: deque[_Item] = deque()
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_called = False
-        self._calls: deque[Callable[[], None]] = deque()
-        self._is_calling = False
+        self._calls = LoopCalls(loop)
         self._thread = threading.Thread(target=self._run, name="greenroom-journal", daemon=True)
         self._thread.start()
 
@@ -115,6 +128,7 @@ class Journal:
             self._put(_Stop(done))
             await done
             self._thread.join()
+            self._calls.close()
 
     def _put(self, item: _Item) -> None:
         # Waking a thread costs more than all else here, so the bell rings once for everything that is put in line
@@ -142,43 +156,50 @@ class Journal:
                     return
                 self._on_loop(partial(self._answer_roll, item, self._end))
 
-    def _gather(self) -> list[Append]:
+    def _gather(self) -> _Group:
         """Take the appends that are first in line, as many as fit one group, and at least one."""
-        group: list[Append] = []
+        appends: list[Append] = []
         size = count = 0
         while self._line and isinstance(item := self._line[0], Append):
-            size += len(item.payload)
-            count += len(item.records)
-            if group and (size > MAX_GROUP_BYTES or count > MAX_GROUP_RECORDS):
+            more, larger = count + len(item.records), size + len(item.payload)
+            if appends and (larger > MAX_GROUP_BYTES or more > MAX_GROUP_RECORDS):
                 break
-            group.append(item)
+            appends.append(item)
+            count, size = more, larger
             self._line.popleft()
-        return group
+        return _Group(appends, count, size)
 
-    def _commit(self, group: list[Append]) -> None:
-        first = self._end.seq + 1
+    def _commit(self, group: _Group) -> None:
+        # Made before the disk is waited for: a processor that a sync has woken soon sleeps again, and to wake it for
+        # the loop takes longer than all that is done here.
+        answers = self._answers(group)
         try:
             error = self.error or self._write(group)
         except Exception as unforeseen:  # noqa: BLE001 - the border of the thread: every append gets its answer
             error = self._stop_writing(StorageError(f"the journal failed: {unforeseen!r}; open the store again"))
-        if error is not None:
-            self._on_loop(partial(_reject, group, error))
-            return
-        self.groups += 1
-        answers: list[Callable[[], None]] = []
-        for start in range(0, len(group), _SLICE):
-            part = group[start : start + _SLICE]
-            answers.append(partial(self._answer, part, first))
-            first += sum(len(append.records) for append in part)
-        self._on_loop(*answers)
+        if error is None:
+            self._on_loop(*answers)
+            self.groups += 1
+        else:
+            self._on_loop(partial(_reject, group.appends, error))
 
-    def _write(self, group: list[Append]) -> StorageError | None:
+    def _answers(self, group: _Group) -> list[Callable[[], None]]:
+        """Return the calls that answer the group once it is durable."""
+        first = self._end.seq + 1
+        answers: list[Callable[[], None]] = []
+        for start in range(0, len(group.appends), _SLICE):
+            part = group.appends[start : start + _SLICE]
+            answers.append(partial(self._answer, part, first))
+            first += sum([len(append.records) for append in part])
+        return answers
+
+    def _write(self, group: _Group) -> StorageError | None:
         """Make the group durable as one frame, or return why it is not."""
-        count = sum(len(append.records) for append in group)
-        body = codec.join([append.payload for append in group], count)
+        body = codec.join([append.payload for append in group.appends], group.records)
         header, checksum = frame.pack(
-            body, count=count, epoch=self._epoch.number, first_seq=self._end.seq + 1, previous=self._end.checksum
+            body, count=group.records, epoch=self._epoch.number, first_seq=self._end.seq + 1, previous=self._end.checksum
         )
+        end = Boundary(self._end.seq + group.records, checksum)
         size = len(header) + len(body)
         try:
             segment = self._segment_for(size)
@@ -195,7 +216,7 @@ class Journal:
             return self._stop_writing(storage_error(error, "cannot sync the journal", segment.address))
         except StorageError as error:
             return self._stop_writing(error)
-        self._end = Boundary(self._end.seq + count, checksum)
+        self._end = end
         return None
 
     def _segment_for(self, size: int) -> OpenSegment:
@@ -216,31 +237,18 @@ class Journal:
 
     def _on_loop(self, *calls: Callable[[], None]) -> None:
         """Have the loop make these calls, in the order in which they come from here."""
-        self._calls.extend(calls)
-        try:
-            self._loop.call_soon_threadsafe(self._begin_calls)
-        except RuntimeError:  # the loop was closed under an open store: nobody is left to be told
+        if not self._calls.add(*calls):  # the loop was closed under an open store: nobody is left to be told
             self.error = self.error or StorageError("the event loop of this store is closed; open the store again")
 
     # ---------------------------------------------------------------------------------------------------- on the loop
 
-    def _begin_calls(self) -> None:
-        if not self._is_calling and self._calls:
-            self._is_calling = True
-            self._call_next()
-
-    def _call_next(self) -> None:
-        # One in each turn of the loop: those who were answered, and everybody else, have theirs before the next.
-        call = self._calls.popleft()
-        if self._calls:
-            self._loop.call_soon(self._call_next)
-        else:
-            self._is_calling = False
-        call()
-
     def _answer(self, group: list[Append], first: int) -> None:
-        records = [record for append in group for record in append.records]
-        self._applied(records, first, sum(len(append.payload) for append in group))
+        if len(group) == 1:
+            records, size = group[0].records, len(group[0].payload)
+        else:
+            records = [record for append in group for record in append.records]
+            size = sum([len(append.payload) for append in group])
+        self._applied(records, first, size)
         for append in group:
             first += len(append.records)
             if not append.done.done():

@@ -56,18 +56,26 @@ class Folders:
 
 
 def write_all(ops: FileOps, fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> None:
-    """Write every byte, however few the system takes at a time."""
-    rest = [memoryview(chunk).cast("B") for chunk in chunks]
-    while rest:
+    """Write every byte, however few the system takes at a time. Chunks are of bytes."""
+    left = sum(map(len, chunks))
+    while left:
         try:
-            written = ops.pwritev(fd, rest, offset)
+            written = ops.pwritev(fd, chunks, offset)
         except InterruptedError:  # nothing was written
             continue
-        offset += written
-        while rest and written >= len(rest[0]):
-            written -= len(rest.pop(0))
-        if rest and written:
-            rest[0] = rest[0][written:]
+        left -= written
+        if left:
+            offset += written
+            chunks = _behind(chunks, written)
+
+
+def _behind(chunks: Sequence[bytes | memoryview], written: int) -> list[memoryview]:
+    """Return the chunks without their first bytes, so many as were written."""
+    rest = [memoryview(chunk) for chunk in chunks]
+    while written >= len(rest[0]):
+        written -= len(rest.pop(0))
+    rest[0] = rest[0][written:]
+    return rest
 
 
 def create(ops: FileOps, path: Path, data: bytes | memoryview) -> bool:
