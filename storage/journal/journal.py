@@ -26,7 +26,7 @@ from greenroom.storage.objects.failure import is_passing, storage_error
 
 MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
 MAX_GROUP_RECORDS: Final = 1024
-_SLICE: Final = 32  # appends answered in one turn of the loop
+_SLICE: Final = 20  # appends answered in one turn of the loop
 
 
 class Append(msgspec.Struct, frozen=True, eq=False, gc=False):
