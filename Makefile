@@ -9,6 +9,7 @@ READY := .venv/.ready
 BESIDE := .venv/beside
 COMPARED := $(BESIDE)/.ready
 OUT ?= dist
+SOURCES := runtime actors serve storage src/greenroom
 # Ray would restart every worker through `uv run` when it finds a uv parent.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 
@@ -94,6 +95,8 @@ $(READY): requirements.lock pyproject.toml
 	@[ -x $(BIN)/python ] || { python=$$(PYTHON="$(PYTHON)" bash .ci/python) && "$$python" -m venv .venv; }
 	@awk '/^[a-z]/ { mine = /^uv==/ } mine' requirements.lock > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@# Compiled once: where PYTHONDONTWRITEBYTECODE is set, as in many containers, each of Ray's processes would do it again.
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m compileall -q $(SOURCES)
 	@touch $@

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,19 @@ def test_doctor_tells_what_is_wrong(shell: Shell, project: Path) -> None:
     well = shell("doctor", "--json")
     assert json.loads(well.stdout)["ok"], well.stdout
     assert well.exit_code == 0
+
+
+def test_doctor_tells_of_code_that_is_compiled_again_and_again(
+    shell: Shell, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where bytecode may not be written and is not there, each of Ray's processes compiles everything."""
+
+    def bytecode() -> str:
+        checks = json.loads(shell("doctor", "--json").stdout)["checks"]
+        return str(next(check["state"] for check in checks if check["check"] == "bytecode"))
+
+    monkeypatch.setattr(sys, "pycache_prefix", str(project / "none"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    assert bytecode() == "ok"
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert bytecode() == "note"

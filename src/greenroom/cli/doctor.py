@@ -51,6 +51,7 @@ def _findings() -> Iterator[Finding]:
 
     yield Finding(check="python", state="ok", found=f"{platform.python_version()} ({sys.executable})")
     yield _ray()
+    yield _bytecode()
     try:
         config = load_config()
     except GreenroomError as error:
@@ -81,6 +82,22 @@ def _ray() -> Finding:
     if minor and not version.startswith(f"{minor}."):
         return Finding(check="ray", state="bad", found=f"{version} is not the qualified version: install {wanted}")
     return Finding(check="ray", state="ok", found=version)
+
+
+def _bytecode() -> Finding:
+    import importlib.util
+
+    spec = importlib.util.find_spec("ray")
+    if spec is None or spec.origin is None or not sys.dont_write_bytecode:
+        return Finding(check="bytecode", state="ok", found="kept")
+    if Path(importlib.util.cache_from_source(spec.origin)).exists():
+        return Finding(check="bytecode", state="ok", found="kept")
+    folder = Path(spec.origin).parents[1]
+    found = (
+        "every process of Ray compiles all of it again, which doubles the time of a start: PYTHONDONTWRITEBYTECODE is "
+        f"set; run `python -m compileall -q {folder}`"
+    )
+    return Finding(check="bytecode", state="note", found=found)
 
 
 def _store(config: "Config") -> Finding:
