@@ -150,16 +150,20 @@ class RunBook:
         Raises:
             RunNotFound: There is none in this workspace.
         """
-        entry = self._runs.get(run_id)
-        if entry is not None and entry.state.started.workspace == workspace:
-            self._touch(run_id)
-            return entry, ""
-        await self.doomed.settled(run_name(run_id), workspace_name(workspace))
-        head = await self.head(run_id, workspace)
-        entry, prefix = await self.load(head.root_id), head.parent_path or ""
-        if prefix not in entry.state.nodes:
-            raise _left(head)
-        return entry, prefix
+        if run_id not in self._runs:
+            await self.doomed.settled(run_name(run_id), workspace_name(workspace))
+        try:
+            # Most are runs of their own, with a journal of their name: to read the head too would double the wait.
+            entry = await self.load(run_id)
+        except RunNotFound:
+            head = await self.head(run_id, workspace)
+            entry, prefix = await self.load(head.root_id), head.parent_path or ""
+            if prefix not in entry.state.nodes:
+                raise _left(head) from None
+            return entry, prefix
+        if entry.state.started.workspace != workspace:
+            raise no_run(run_id, workspace)
+        return entry, ""
 
     async def load(self, run_id: str) -> RunEntry:
         """Return a root run, read from the journal if it is not in memory.
