@@ -197,7 +197,11 @@ class Journal:
         """Make the group durable as one frame, or return why it is not."""
         body = codec.join([append.payload for append in group.appends], group.records)
         header, checksum = frame.pack(
-            body, count=group.records, epoch=self._epoch.number, first_seq=self._end.seq + 1, previous=self._end.checksum
+            body,
+            count=group.records,
+            epoch=self._epoch.number,
+            first_seq=self._end.seq + 1,
+            previous=self._end.checksum,
         )
         end = Boundary(self._end.seq + group.records, checksum)
         size = len(header) + len(body)
