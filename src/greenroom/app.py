@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from greenroom.runtime.contracts.errors import ConfigError, RuntimeUnavailable
 from greenroom.runtime.contracts.plan import LimitPlan
 from greenroom.runtime.contracts.records import Table
 from greenroom.runtime.contracts.values import Json
-from greenroom.runtime.system import RandomIds, SystemClock
+from greenroom.runtime.system import RandomIds, SystemClock, is_alive
 from greenroom.settings import load_config, prepare_ray
 from greenroom.storage.reader import StoreReader
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 RUN_FILE: Final = Path(".greenroom") / "up.json"
 """Where a runtime that is up says how to reach it, below the project's folder."""
+
+_REACH_LIMIT_S: Final = 5.0
 
 log = logging.getLogger("greenroom.app")
 
@@ -101,10 +103,9 @@ def find_running(config: Config) -> RunningRuntime | None:
         running = RunningRuntime(
             address=data["address"], http=data["http"], pid=int(data["pid"]), storage=data["storage"]
         )
-        os.kill(running.pid, 0)
     except (OSError, ValueError, KeyError):
         return None
-    return running
+    return running if is_alive(running.pid) else None
 
 
 def write_run_file(config: Config, running: RunningRuntime) -> Path:
@@ -135,6 +136,7 @@ def join_ray(config: Config, *, may_start: bool) -> str:
     address = config.runtime.address or (running.address if running is not None else None)
     try:
         if address is not None:
+            _refuse_unreachable(address)
             ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
         elif may_start:
             ray.init(
@@ -154,6 +156,21 @@ def join_ray(config: Config, *, may_start: bool) -> str:
         message = f"the Ray cluster at {address} cannot be reached: {str(error).splitlines()[0]}"
         raise RuntimeUnavailable(message, {"address": address or ""}) from None
     return str(ray.get_runtime_context().gcs_address)
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Ask a cluster's head whether it is there. Ray itself would go on asking for ten minutes.
+
+    Raises:
+        ConnectionError: Nobody listens there.
+    """
+    host, _, port = address.rpartition(":")
+    if "://" in address or not port.isdigit():
+        return  # a client's address, or "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_LIMIT_S).close()
+    except OSError as error:
+        raise ConnectionError(error.strerror or str(error)) from error
 
 
 def hush_ray() -> None:

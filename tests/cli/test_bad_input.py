@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -138,6 +139,16 @@ def test_a_runtime_that_does_not_answer_is_unavailable(shell: Shell) -> None:
     result = shell("runs", "list")
     assert result.exit_code == 3
     assert "cannot be reached" in result.stderr
+
+
+def test_a_cluster_that_is_gone_is_unavailable_at_once(project: Path) -> None:
+    """Ray would go on asking its head for ten minutes. In a process of its own: this one may be in a cluster."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    command = [sys.executable, "-m", "greenroom.cli.main", "status", "--address", address]
+    result = subprocess.run(command, check=False, cwd=project, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 3
+    assert f"the Ray cluster at {address} cannot be reached: Connection refused" in result.stderr
 
 
 @pytest.mark.parametrize("given", ["{bad", "@missing.json", "@greenroom.toml"])
