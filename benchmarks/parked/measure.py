@@ -87,8 +87,8 @@ def rows_of(what: str, resumes: Sequence[Resumed], aim: str) -> list[Row]:
     """Return the rows about some resumes."""
     return [
         Row(name=f"{what}: acknowledged", figure=milliseconds([one.acknowledged_s for one in resumes]), aim=aim),
-        Row(name=f"{what}: the body goes on", figure=milliseconds([one.body_s for one in resumes])),
-        Row(name=f"{what}: the next step runs", figure=milliseconds([one.next_step_s for one in resumes]), aim=aim),
+        Row(name=f"{what}: the body goes on", figure=milliseconds([one.body_s for one in resumes]), aim=aim),
+        Row(name=f"{what}: the next step runs", figure=milliseconds([one.next_step_s for one in resumes])),
     ]
 
 
