@@ -5,14 +5,17 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+import msgspec
+
 from greenroom.runtime.client.link import RuntimeLink
 from greenroom.runtime.client.results import RunEvent, RunResult, moment
 from greenroom.runtime.client.seen_suspensions import SeenSuspensions
+from greenroom.runtime.client.stored_values import whole
 from greenroom.runtime.contracts import requests
-from greenroom.runtime.contracts.errors import RunNotFound
+from greenroom.runtime.contracts.errors import InvalidInput, RunNotFound
 from greenroom.runtime.contracts.ports import Ids
 from greenroom.runtime.contracts.statuses import RunStatus
-from greenroom.runtime.contracts.values import Json
+from greenroom.runtime.contracts.values import BlobRef, Json, find_blob
 
 WAIT_S = 25.0
 """How long one question to the runtime is held open."""
@@ -62,7 +65,7 @@ class RunHandle:
 
     async def get(self) -> RunResult:
         """Return the run as it stands, without waiting."""
-        return self._result(await self._link.call(requests.Get(workspace=self._workspace, run_id=self.run_id)))
+        return await self._result(await self._link.call(requests.Get(workspace=self._workspace, run_id=self.run_id)))
 
     async def result(self, timeout_s: float | None = None) -> RunResult:
         """Return the run once it is finished, suspended or paused. Failed and canceled runs are returned, not raised.
@@ -76,15 +79,37 @@ class RunHandle:
             request = requests.Wait(workspace=self._workspace, run_id=self.run_id, timeout_s=max(0.0, left))
             view = await self._link.call(request)
             if view is not None:
-                return self._result(view)
+                return await self._result(view)
             if give_up_at is not None and time.monotonic() >= give_up_at:
                 message = f"run {self.run_id} is still moving after {timeout_s} s"
                 raise TimeoutError(message)
 
-    def _result(self, view: dict[str, Json]) -> RunResult:
+    async def value(self, reference: Json) -> Any:
+        """Return a stored value that stands as `{"$blob": …}` in a step, an event, or an output of more than 16 MB.
+
+        Returns:
+            The JSON value; of other kinds their bytes: as they were, or an Arrow IPC stream, or a PNG.
+
+        Raises:
+            InvalidInput: This is no reference.
+            NotFound: The run does not refer to it.
+        """
+        found = find_blob(reference)
+        if found is None:
+            form = "{'$blob': {'sha256': …, 'bytes': …, 'kind': …}}"
+            raise InvalidInput(f"this is no reference to a stored value; one is {form}")
+        return await self._read(found)
+
+    async def _read(self, reference: BlobRef) -> Any:
+        request = requests.ReadValue(workspace=self._workspace, run_id=self.run_id, sha256=reference.sha256)
+        data: bytes = (await self._link.call(request))["data"]
+        return msgspec.json.decode(data) if reference.kind == "json" else data
+
+    async def _result(self, view: dict[str, Json]) -> RunResult:
         self.trace_id = view.get("trace_id") or self.trace_id
         self._seen.see_view(view)
-        output = view.get("output")
+        output = await whole(view.get("output"), self._read)
+        view["output"] = output
         if output is not None and self._load_output is not None:
             output = self._load_output(output)
         return RunResult.from_json(view, output)

@@ -52,6 +52,13 @@ class Get(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="get"):
     run_id: str
 
 
+class ReadValue(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="read_value"):
+    """Return the bytes of a stored value that a run refers to."""
+
+    run_id: str
+    sha256: str
+
+
 class Wait(_Request, frozen=True, kw_only=True, omit_defaults=True, tag="wait"):
     """Return a run when it is finished or parked, or None after `timeout_s`."""
 
@@ -271,6 +278,7 @@ Request: TypeAlias = (
     | Describe
     | Start
     | Get
+    | ReadValue
     | Wait
     | Poll
     | Resume

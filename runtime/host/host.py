@@ -285,6 +285,8 @@ class Host:
                 return await self._starter.start(request)
             case requests.Get():
                 return await self._reading.get(request)
+            case requests.ReadValue():
+                return await self._reading.read_value(request)
             case requests.Wait():
                 return await self._reading.wait(request)
             case requests.Poll():

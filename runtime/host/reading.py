@@ -4,9 +4,9 @@ import asyncio
 import base64
 import json
 
-from greenroom.runtime.contracts.errors import InvalidInput
+from greenroom.runtime.contracts.errors import InvalidInput, NotFound
 from greenroom.runtime.contracts.records import Key, RunHead, Table
-from greenroom.runtime.contracts.requests import Get, ListRuns, Poll, Wait
+from greenroom.runtime.contracts.requests import Get, ListRuns, Poll, ReadValue, Wait
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
 from greenroom.runtime.contracts.values import Json
@@ -33,6 +33,18 @@ class Reading:
         if problem is not None and not entry.state.status.is_final:
             view["problem"] = problem  # it waits for its code: say so
         return view
+
+    async def read_value(self, request: ReadValue) -> dict[str, Json]:
+        """Return the bytes of a stored value.
+
+        Raises:
+            NotFound: The run does not refer to it: whoever only knows a digest gets nothing.
+        """
+        entry, _ = await self._engine.book.resolve(request.run_id, request.workspace)
+        if request.sha256 not in entry.blobs:
+            message = f"run {request.run_id} refers to no stored value {request.sha256!r}"
+            raise NotFound(message, {"run_id": request.run_id, "sha256": request.sha256})
+        return {"data": await self._engine.storage.get_blob(request.sha256)}
 
     async def wait(self, request: Wait) -> dict[str, Json] | None:
         """Return a run once it is finished or parked; None when the time is over.

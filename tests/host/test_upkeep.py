@@ -90,9 +90,9 @@ async def test_a_stored_value_is_purged_with_the_last_run_that_refers_to_it() ->
     """Two runs made the same value; the first deletion leaves it, the second takes it away."""
     async with Harness(app()) as harness:
         runs = [await harness.client.workflow("large").start(7) for _ in range(2)]
-        shas = [(await run.result(timeout_s=5)).output for run in runs]
-        assert shas[0] == shas[1]
-        sha256 = shas[0]["$blob"]["sha256"]
+        references = [(await run.result(timeout_s=5)).steps["make"].output for run in runs]
+        assert references[0] == references[1]
+        sha256 = references[0]["$blob"]["sha256"]
         await runs[0].delete()
         assert sha256 not in str((await harness.client.purge()).files)
         assert await harness.storage.get_blob(sha256)
@@ -107,11 +107,13 @@ async def test_a_fork_outlives_the_run_it_comes_from() -> None:
     flow = Workflow("w").then(make).then(step(id="last")(echo))
     async with Harness(App(workflows=[flow])) as harness:
         run = await harness.client.workflow("w").start(7)
-        before = (await run.result(timeout_s=5)).output
+        before = await run.result(timeout_s=5)
         fork = await run.fork(from_step="last")
         await fork.result(timeout_s=5)
         await run.delete()
         await harness.client.purge()
         await harness.crash()
-        assert (await fork.get()).output == before
-        assert await harness.storage.get_blob(before["$blob"]["sha256"])
+        after = await fork.get()
+        assert after.output == before.output
+        assert after.steps["make"].output == before.steps["make"].output
+        assert await fork.value(after.steps["make"].output) == before.output
