@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -67,7 +68,7 @@ class FakeWorker:
         self._hold = hold
         self._death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._said: list[bytes] = []
-        self._held: list[asyncio.Task[bytes]] = []
+        self._held: defaultdict[int, list[asyncio.Task[bytes]]] = defaultdict(list)
         self._talks: set[asyncio.Task[bytes]] = set()
 
     @property
@@ -94,11 +95,13 @@ class FakeWorker:
         request = _exchange.decode(payload)
         for item in request.items:
             self._on_dispatch(self, request.scopes[item.scope], item)
-        if not self._held or request.items or request.cancels or request.answers:
-            self._held.append(self._talk(payload))
+        # By caller: a zombie still talks to it, and what the one is answered never comes to the other.
+        held = self._held[request.epoch]
+        if not held or request.items or request.cancels or request.answers:
+            held.append(self._talk(payload))
             if self._said and self._faults.is_repeated():
                 return self._said[0]  # what this one is answered comes as the answer to the next
-        talk = self._held.pop(0)
+        talk = held.pop(0)
         either: set[asyncio.Future[Any]] = {talk, self._death}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if self.is_dead:
