@@ -101,6 +101,20 @@ def notify_parent(run: RunState, node: NodeState, at: float) -> None:
         parent = parent.parent
     if not parent.is_final or parent.parent is None:
         run.agenda.append(parent)
+        if not (parent.busy or parent.waiting):
+            _let_slots_look(run, parent)
+
+
+def _let_slots_look(run: RunState, node: NodeState) -> None:
+    """Let each foreach around a node look when all inside has been dealt with, the innermost first.
+
+    What is left of its item may only wait, suspended or for a slot itself: then another may have the slot.
+    """
+    above = node.parent
+    while above is not None:
+        if isinstance(above.node, ForeachNode) and not any(one is above for one in run.around):
+            run.around.insert(0, above)
+        above = above.parent
 
 
 def _answer_caller(run: RunState, caller: NodeState, child: NodeState) -> None:

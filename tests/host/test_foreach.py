@@ -235,3 +235,27 @@ async def test_a_step_inside_of_an_item_is_resumed_by_the_items_index() -> None:
         await run.resume("ask", 0, index=0)
         await run.resume("inner", "rest")
         assert (await run.result(timeout_s=5)).output == [["a", 0], ["b", 1], ["c", "rest"], ["d", "rest"]]
+
+
+async def test_a_slot_goes_to_the_next_when_what_is_left_of_an_item_only_waits() -> None:
+    """13. A member of an item ends and the others are suspended, or are resumed and wait for a slot themselves."""
+    gate = asyncio.Event()
+
+    async def ask(value: int, ctx: StepContext) -> int:
+        if await ctx.suspend({}) == "slow":
+            await gate.wait()
+        return value
+
+    item = Workflow("item").parallel(step(id="a")(ask), step(id="b")(ask))
+    flow = Workflow("w").map(lambda _: [1, 2]).foreach(item, concurrency=1)
+    async with Harness(App(workflows=[flow])) as harness:
+        run = await harness.client.workflow("w").start()
+        assert sorted((await run.result(timeout_s=5)).suspended) == ["item[0]/a", "item[0]/b", "item[1]/a", "item[1]/b"]
+        await run.resume("item[0]/a", "slow")
+        await run.resume("item[1]/a", "quick")
+        await run.resume("item[1]/b", "quick")
+        gate.set()
+        assert (await run.result(timeout_s=5)).suspended == ["item[0]/b"]
+        await run.resume("item[0]/b", "quick")
+        result = await run.result(timeout_s=5)
+    assert result.output == [{"a": 1, "b": 1}, {"a": 2, "b": 2}]
