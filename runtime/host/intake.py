@@ -41,7 +41,7 @@ class Intake:
     async def reported(self, reports: tuple[Report, ...]) -> None:
         """Take reports of a worker; when this returns they are durable. Those that come early wait for recovery."""
         await self._engine.is_recovered.wait()
-        for run_id in {report.run_id for report in reports}:
+        for run_id in dict.fromkeys(report.run_id for report in reports):
             if self._engine.book.find(run_id) is None and (run_id, "") not in self._engine.checks:
                 await self._load_quietly(run_id)
         batch = Batch()
