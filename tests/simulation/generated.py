@@ -16,6 +16,8 @@ from greenroom.testing.scripted_model import tool_call
 
 MAX_DEPTH = 2
 
+MAX_ITERATIONS = 12
+
 ONCE_OUTPUT = 7
 """What every body with `effect="once"` gives: a person who is asked whether it took effect knows it."""
 
@@ -115,7 +117,8 @@ class _Maker:
                 flow.branch(*((self._chance.choice((_is_even, _is_odd, _is_any)), m) for m in self._members(depth)))
                 flow.map(_total)
             case "loop":
-                flow.do_until(self._member(depth), _is_round, max_iterations=12)
+                until = _is_round if depth == 0 else _is_round_in_time
+                flow.do_until(self._member(depth), until, max_iterations=MAX_ITERATIONS)
             case "foreach":
                 flow.map(_spread).foreach(self._member(depth), concurrency=self._chance.choice((1, 2, 8))).map(_total)
             case "nested":
@@ -218,3 +221,8 @@ async def _is_any(value: Any) -> bool:
 
 async def _is_round(value: Any) -> bool:
     return _number(value) % 3 == 0
+
+
+async def _is_round_in_time(value: Any, ctx: StepContext) -> bool:
+    """Of two loops side by side, the one that came to no end first would stop the other: which of them is luck."""
+    return await _is_round(value) or ctx.iteration == MAX_ITERATIONS
