@@ -37,7 +37,7 @@ from greenroom.runtime.host.load import Load
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.secret_keys import SecretKeys
 from greenroom.runtime.host.timers import Key, TimerWheel
-from greenroom.runtime.host.wakes import SCHEDULE_PARTS, stored_times
+from greenroom.runtime.host.wakes import stored_times
 from greenroom.runtime.telemetry import trace_run
 
 log = logging.getLogger("greenroom.engine")
@@ -254,14 +254,13 @@ class Engine:
 
     async def _fire(self, key: tuple[str, ...]) -> None:
         try:
-            if len(key) == SCHEDULE_PARTS:
-                await self.fire_schedule(key)
-                return
-            entry = await self.book.load(key[0])
-            if len(key) == 1:
-                await self._fire_run(entry)
-            else:
-                await self._fire_attempt(entry, key[1])
+            match key:
+                case ("schedule", *_):
+                    await self.fire_schedule(key)
+                case ("attempt", run_id, path, attempt):
+                    await self._fire_attempt(await self.book.load(run_id), path, int(attempt))
+                case _:
+                    await self._fire_run(await self.book.load(key[0]))
         except RunNotFound:
             return  # it was deleted
         except StorageError:
@@ -281,10 +280,10 @@ class Engine:
         else:
             self.set_wake(run)
 
-    async def _fire_attempt(self, entry: RunEntry, path: str) -> None:
+    async def _fire_attempt(self, entry: RunEntry, path: str, attempt: int) -> None:
         node = entry.state.nodes.get(path)
-        if node is not None and node.has_attempt:
-            fired = TimerFired(at=self.clock.now(), path=path, kind="attempt", attempt=node.attempt)
+        if node is not None and node.has_attempt and node.attempt == attempt:
+            fired = TimerFired(at=self.clock.now(), path=path, kind="attempt", attempt=attempt)
             await self.record(entry, fired)
 
 

@@ -24,6 +24,7 @@ from greenroom.runtime.core.nodes import work_of
 from greenroom.runtime.host.batch import Batch
 from greenroom.runtime.host.book import RunEntry
 from greenroom.runtime.host.engine import Engine
+from greenroom.runtime.host.wakes import attempt_key
 
 log = logging.getLogger("greenroom.intake")
 
@@ -90,7 +91,7 @@ class Intake:
                 if not is_current(entry, report):
                     self._engine.stale_results += 1
                     return
-                self._engine.wheel.set((report.run_id, report.path), None)
+                self._engine.wheel.set(attempt_key(report.run_id, report.path, report.attempt), None)
                 ended = AttemptEnded(
                     at=now,
                     path=report.path,
@@ -102,7 +103,7 @@ class Intake:
                 self._engine.collect(batch, entry, ended)
             case Lost():
                 if is_current(entry, report):
-                    self._engine.wheel.set((report.run_id, report.path), None)
+                    self._engine.wheel.set(attempt_key(report.run_id, report.path, report.attempt), None)
                     self._engine.collect(batch, entry, AttemptLost(at=now, path=report.path, attempt=report.attempt))
 
     def _call(self, batch: Batch, entry: RunEntry, report: Call, now: float) -> None:
@@ -149,7 +150,7 @@ class Intake:
             entry = self._engine.book.find(run_id)
             node = entry.state.nodes.get(path) if entry is not None else None
             if entry is not None and node is not None and node.has_attempt and node.attempt == number:
-                self._engine.wheel.set((run_id, path), None)
+                self._engine.wheel.set(attempt_key(run_id, path, number), None)
                 self._engine.collect(batch, entry, AttemptLost(at=self._engine.clock.now(), path=path, attempt=number))
         if batch.rows:
             await self._engine.commit(batch)
@@ -166,4 +167,4 @@ def limit_time(engine: Engine, entry: RunEntry, report: Began, now: float) -> No
     node = entry.state.nodes.get(report.path)
     work = work_of(node.node) if node is not None else None
     if work is not None and work[2].timeout_s is not None and is_current(entry, report):
-        engine.wheel.set((report.run_id, report.path), now + work[2].timeout_s)
+        engine.wheel.set(attempt_key(report.run_id, report.path, report.attempt), now + work[2].timeout_s)

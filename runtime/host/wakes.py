@@ -1,15 +1,16 @@
 """The times that the store knows: of runs that sleep, and of schedules."""
 
 from collections.abc import AsyncIterator
-from typing import Final
 
 from greenroom.runtime.contracts.records import RunHead, Table
 from greenroom.runtime.contracts.schedules import ScheduleRow
 from greenroom.runtime.contracts.storage import Query, Storage
 from greenroom.runtime.host.timers import Key
 
-SCHEDULE_PARTS: Final = 3
-"""How many parts the timer's key of a schedule has; keys of runs have one or two."""
+
+def attempt_key(run_id: str, path: str, attempt: int) -> Key:
+    """Return the timer's key of an attempt: not of its step, whose next attempt has a time of its own."""
+    return ("attempt", run_id, path, str(attempt))
 
 
 def schedule_key(workspace: str, schedule_id: str) -> Key:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from greenroom import App, StepContext, Workflow, step
+from greenroom.runtime.host.wakes import attempt_key
 from tests.host.harness import Harness, calm, run_once
 
 
@@ -200,6 +201,30 @@ async def test_a_step_that_takes_too_long_is_stopped() -> None:
         await asyncio.wait_for(cancelled.wait(), 5)
     assert result.error is not None
     assert (result.error.type, result.error.code, result.error.path) == ("StepTimeout", "step_timeout", "slow")
+
+
+async def test_the_time_of_a_lost_attempt_does_not_end_the_next_one() -> None:
+    """24. Its worker died as its time was over, and the next attempt is there when the timer comes to it."""
+
+    @step(timeout_s=30)
+    async def slow(value: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async with Harness(App(workflows=[Workflow("w").then(slow)])) as harness:
+        run = await harness.client.workflow("w").start(1)
+        await calm()
+        await harness.clock.advance(29.9)
+        harness.strike(only=run.run_id)
+        await calm()
+        engine = harness.host._engine
+        assert engine is not None
+        await engine._fire(attempt_key(run.run_id, "slow", 1))
+        shown = await run.get()
+        assert (shown.steps["slow"].attempts, shown.steps["slow"].status) == (2, "running")
+        await harness.clock.advance(29.9)
+        assert (await run.get()).status == "running"
+        await harness.clock.advance(0.2)
+        assert (await run.result(timeout_s=5)).status == "failed"
 
 
 async def test_a_stuck_body_that_ignores_its_cancellation_cannot_hold_the_run() -> None:
