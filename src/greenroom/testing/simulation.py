@@ -188,7 +188,9 @@ async def _afterwards(fake: FakeRuntime, results: Sequence[RunResult], witness: 
         again = await (await fake.client.run(result.run_id)).get()
         if _shown(again) != _shown(result):
             wrong.append(f"{result.run_id} read from its journal is not what was in memory")
-    for worker in fake.spawner.living:  # they have told the new runtime what they have in hand
+    # They have told the new runtime what they have in hand, and its word to stop is on its way.
+    await fake.clock.sleep_until(fake.clock.now() + 1.0)
+    for worker in fake.spawner.living:
         wrong += [f"{worker.name} still runs {place}" for place in worker.running]
 
 
