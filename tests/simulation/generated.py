@@ -16,7 +16,8 @@ from greenroom.testing.scripted_model import tool_call
 
 MAX_DEPTH = 2
 
-MAX_ITERATIONS = 12
+MAX_ITERATIONS = 4
+"""Enough for a body that adds one or two to come to a multiple of three."""
 
 ONCE_OUTPUT = 7
 """What every body with `effect="once"` gives: a person who is asked whether it took effect knows it."""
