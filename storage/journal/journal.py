@@ -80,7 +80,7 @@ class Journal:
     Args:
         end: Where the journal ended when the store was opened.
         applied: Called on the loop with the records of durable appends, the number of their first and their bytes,
-            before any of these appends is answered.
+            before anybody who waits for one of these appends goes on.
     """
 
     def __init__(
@@ -252,11 +252,12 @@ class Journal:
         else:
             records = [record for append in group for record in append.records]
             size = sum([len(append.payload) for append in group])
-        self._applied(records, first, size)
+        last = first - 1
         for append in group:
-            first += len(append.records)
+            last += len(append.records)
             if not append.done.done():
-                append.done.set_result(first - 1)
+                append.done.set_result(last)  # who waits for it goes on in the loop's next turn
+        self._applied(records, first, size)
 
     def _answer_roll(self, item: _Roll, boundary: Boundary) -> None:
         if self.error is None:

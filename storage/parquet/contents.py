@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from greenroom.runtime.contracts.records import Record, Table
+from greenroom.storage.deletions import Deletions
 from greenroom.storage.journal.journal import Boundary
 from greenroom.storage.parquet.cache import Cache
 from greenroom.storage.parquet.catalog import Catalog
@@ -17,28 +18,50 @@ class Contents:
     """Everything reads look at.
 
     Attributes:
-        active: Rows since the last flush began.
         frozen: Rows that are being written as parts, everything up to the boundary; None at other times.
         seq: Number of the last acknowledged record.
     """
 
     def __init__(self, opened: OpenStore, cache_bytes: int) -> None:
-        self.active = opened.recovery.memory
         self.frozen: tuple[Memtable, Boundary] | None = None
-        self.deletions = opened.deletions
+        self._active = opened.recovery.memory
+        self._deletions = opened.deletions
+        self._late: list[tuple[Sequence[Record], int, int]] = []
         self.seq = opened.recovery.end.seq
         self._objects = opened.place.objects
         self._cache = Cache(cache_bytes)
         self.catalog = Catalog(self._objects, opened.manifest, self._cache)
         self._retired: list[Part] = []
-        for row in self.active.tables[Table.DELETIONS].rows():
-            self.deletions.add_all([row.record], row.seq)
+        for row in self._active.tables[Table.DELETIONS].rows():
+            self._deletions.add_all([row.record], row.seq)
 
     def put(self, records: Sequence[Record], first_seq: int, size: int) -> None:
-        """Take records that are durable, numbered from `first_seq` on, `size` bytes in the journal."""
-        self.active.put(records, first_seq, size)
-        self.deletions.add_all(records, first_seq)
+        """Take records that are durable, numbered from `first_seq` on, `size` bytes in the journal.
+
+        They are put in their places when anybody looks: who was answered may go on before that.
+        """
+        self._late.append((records, first_seq, size))
         self.seq = first_seq + len(records) - 1
+
+    @property
+    def active(self) -> Memtable:
+        """Rows since the last flush began."""
+        self._catch_up()
+        return self._active
+
+    @property
+    def deletions(self) -> Deletions:
+        """What is hidden."""
+        self._catch_up()
+        return self._deletions
+
+    def _catch_up(self) -> None:
+        late = self._late
+        if late:
+            self._late = []
+            for records, first_seq, size in late:
+                self._active.put(records, first_seq, size)
+                self._deletions.add_all(records, first_seq)
 
     def memtables(self) -> list[Memtable]:
         """Return what is in memory, oldest records first."""
@@ -52,8 +75,8 @@ class Contents:
         """Let a fresh memtable take over, if there is anything; the old one holds what stands before the boundary."""
         if not self.active.records:
             return False
-        self.frozen = (self.active, boundary)
-        self.active = Memtable()
+        self.frozen = (self._active, boundary)
+        self._active = Memtable()
         return True
 
     def adopt(self, manifest: Manifest) -> None:
@@ -65,7 +88,7 @@ class Contents:
 
     def settle(self, up_to: int) -> None:
         """Forget deletions up to this number: they are carried out everywhere."""
-        self.deletions = self.deletions.between(up_to, self.seq)
+        self._deletions = self.deletions.between(up_to, self.seq)
 
     def pinned_paths(self) -> set[str]:
         """Return the paths of replaced parts that are still being read."""

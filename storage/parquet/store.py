@@ -42,6 +42,7 @@ class ParquetStorage:
         self._opened = opened
         self._torn_bytes = opened.recovery.torn_bytes
         self._appends = self._records = self._queued = 0
+        self._is_planning = False
         self._gate = Gate(self._has_room)
         self._blobs = StoredBlobs(opened.place.objects)
         self._readers = ThreadPoolExecutor(2, "greenroom-read")
@@ -251,6 +252,12 @@ class ParquetStorage:
         """Make durable appends visible."""
         self._contents.put(records, first_seq, size)
         self._records += len(records)
+        if not self._is_planning:
+            self._is_planning = True
+            self._loop.call_soon(self._plan)  # behind those who are answered now
+
+    def _plan(self) -> None:
+        self._is_planning = False
         self._maintenance.plan()
 
     def _has_room(self) -> bool:
