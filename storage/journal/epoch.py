@@ -8,7 +8,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
-from greenroom.runtime.contracts.errors import Fenced, StorageCorrupt
+from greenroom.runtime.contracts.errors import Fenced, StorageCorrupt, StorageError
 from greenroom.storage.objects import checked_json
 from greenroom.storage.objects.objects import Objects
 
@@ -46,6 +46,7 @@ class Epoch:
         self.number = number
         self._objects = objects
         self._near = near
+        self._own = _key(number)
         self._next = _key(number + 1)
 
     @classmethod
@@ -81,8 +82,17 @@ class Epoch:
 
         Raises:
             Fenced: A newer writer has it.
+            StorageError: The folder is gone.
         """
-        if (self._near or self._objects).exists(self._next):
+        files = self._near or self._objects
+        try:
+            is_last = files.ends_at(self._own, self._next)
+        except FileNotFoundError:
+            raise StorageError(
+                f"{files.address(self._own)} is gone: was the store removed, moved or unmounted while it was open? "
+                "Nothing is kept any more; bring the folder back and open the store again"
+            ) from None
+        if not is_last:
             raise self.fenced()
 
     def guard(self, call: Callable[[], T]) -> T:

@@ -186,6 +186,8 @@ class Journal:
     def _answers(self, group: _Group) -> list[Callable[[], None]]:
         """Return the calls that answer the group once it is durable."""
         first = self._end.seq + 1
+        if len(group.appends) <= _SLICE:
+            return [partial(self._answer, group.appends, first)]
         answers: list[Callable[[], None]] = []
         for start in range(0, len(group.appends), _SLICE):
             part = group.appends[start : start + _SLICE]

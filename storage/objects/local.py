@@ -1,6 +1,7 @@
 """Files in a folder of this machine."""
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Generator, Iterator
@@ -89,6 +90,17 @@ class LocalObjects:
     def exists(self, key: str) -> bool:
         """See `Objects`."""
         return self._ops.exists(f"{self._prefix}{key}")
+
+    def ends_at(self, key: str, beyond: str) -> bool:
+        """See `Objects`."""
+        # A look that finds nothing gives no reason. Where it finds the one, nothing keeps it from seeing the other.
+        if self._ops.sees(f"{self._prefix}{key}") and not self._ops.sees(f"{self._prefix}{beyond}"):
+            return True
+        if self.exists(beyond):
+            return False
+        if not self.exists(key):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.address(key))
+        return True
 
     def size(self, key: str) -> int:
         """See `Objects`."""

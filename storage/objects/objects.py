@@ -69,6 +69,14 @@ class Objects(Protocol):
         """Return whether there is such a file."""
         ...
 
+    def ends_at(self, key: str, beyond: str) -> bool:
+        """Return whether there is no file `beyond`; asked after every append.
+
+        Raises:
+            FileNotFoundError: There is no file `key` either, where that is cheap to see: the folder is gone.
+        """
+        ...
+
     def size(self, key: str) -> int:
         """Return its size in bytes."""
         ...

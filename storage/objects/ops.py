@@ -65,6 +65,10 @@ class FileOps(Protocol):
         """Return whether there is something of this name."""
         ...
 
+    def sees(self, path: str) -> bool:
+        """Return whether there is something of this name, or False for any reason: cheap, and raises nothing."""
+        ...
+
     def modified_at(self, path: Path) -> float:
         """Return when the file was last written, in epoch seconds."""
         ...
@@ -151,12 +155,14 @@ class OsFiles:
     def exists(self, path: Path | str) -> bool:
         """See `FileOps`."""
         try:
-            # Asked after every commit, and to make a `Path` costs more than the question. `Path.exists` says no, in
-            # some versions of Python, to what it was not allowed to look at.
-            os.stat(path)  # noqa: PTH116
+            os.stat(path)  # noqa: PTH116 - `Path.exists` says no, in some versions, to what it may not look at
         except (FileNotFoundError, NotADirectoryError):
             return False
         return True
+
+    def sees(self, path: str) -> bool:
+        """See `FileOps`."""
+        return os.access(path, os.F_OK)
 
     def modified_at(self, path: Path) -> float:
         """See `FileOps`."""

@@ -144,6 +144,11 @@ class S3Objects:
             return False
         return True
 
+    def ends_at(self, key: str, beyond: str) -> bool:
+        """See `Objects`. A bucket does not go away under a writer as a folder does."""
+        del key
+        return not self.exists(beyond)
+
     def size(self, key: str) -> int:
         """See `Objects`."""
         return int(self._head(key)["size"])

@@ -54,6 +54,40 @@ async def test_a_writer_that_was_replaced_is_fenced_for_ever(tmp_path: Path) -> 
     await storage.close()
 
 
+async def test_a_writer_whose_folder_was_moved_away_keeps_nothing_more(tmp_path: Path) -> None:
+    """Its open files would still take every byte, and nobody would find them again; what was kept moves along."""
+    storage = await ParquetStorage.open(tmp_path / "store")
+    await storage.append([head("r1")])
+    (tmp_path / "store").rename(tmp_path / "moved")
+    for _ in range(2):
+        with pytest.raises(StorageError, match=r"store/epoch/0+1 is gone: was the store removed, moved or unmounted"):
+            await storage.append([head("r2")])
+    with pytest.raises(StorageError, match="is gone"):
+        await storage.confirm()
+    assert not storage.health().is_writable
+    await storage.close()
+    storage = await ParquetStorage.open(tmp_path / "moved")
+    assert await storage.get(Table.RUNS, ("r1",)) == head("r1")
+    await storage.close()
+
+
+class Blind(OsFiles):
+    """Files that a look does not find, as where it is not allowed."""
+
+    def sees(self, path: str) -> bool:
+        return False
+
+
+async def test_a_look_that_finds_nothing_is_no_proof(tmp_path: Path) -> None:
+    """Whether the epoch is over is then asked with the reason."""
+    storage = await ParquetStorage.open(tmp_path, ops=Blind())
+    await storage.append([head("r1")])
+    Epoch.take(LocalObjects(OsFiles(), tmp_path), now=0.0)
+    with pytest.raises(Fenced):
+        await storage.append([head("r2")])
+    await storage.close()
+
+
 @pytest.fixture
 def no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let two writers open one store, as two hosts can."""
