@@ -1,6 +1,7 @@
 """Seeded schedules with crashes at every commit boundary: what the simulator promises, and its short form."""
 
 import asyncio
+import contextlib
 import os
 import random
 import subprocess
@@ -115,3 +116,21 @@ def test_a_loop_in_which_nothing_can_happen_says_so() -> None:
 
     with pytest.raises(Stuck):
         run_simulated(main())
+
+
+def test_waits_until_deadlines_that_are_close_end() -> None:
+    """A timer that is due too early is set again, and two of them never let the time pass (seed 149456)."""
+
+    async def wait(deadline: float) -> int:
+        loop, rounds = asyncio.get_running_loop(), 0
+        while (left := deadline - loop.time()) > 0 and rounds < 10:
+            rounds += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await asyncio.Event().wait()
+        return rounds
+
+    async def work() -> list[int]:
+        return await asyncio.gather(*(wait(1.0 + number * 3e-7) for number in range(3)))
+
+    assert run_simulated(work()) == [1, 1, 1]

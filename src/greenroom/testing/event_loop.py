@@ -5,6 +5,7 @@ Nothing outside can wake it, so when nothing is ready and no timer is set, it is
 
 import asyncio
 import contextlib
+import math
 import random
 import selectors
 from collections import deque
@@ -15,8 +16,11 @@ from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-RESOLUTION_S: Final = 1e-6
-"""Timers this close are due together; a float near `START` is no finer."""
+RESOLUTION_S: Final = 1e-11
+"""How much too early a timer may be due: asyncio wants more than nothing, and whoever is early waits again."""
+
+TICK_S: Final = 2.0**-20
+"""The time stands at multiples of this, which add up without a rest: a rest too small to be added again never passes."""
 
 MAX_VIRTUAL_S: Final = 6 * 3600.0
 """Longest time a simulation may take before it counts as one that does not end."""
@@ -108,7 +112,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def _skip(self, seconds: float | None) -> None:
         if seconds is None:
             raise Stuck("nothing is ready and no timer is set")
-        self._virtual_s += seconds
+        self._virtual_s = math.ceil((self._virtual_s + seconds) / TICK_S) * TICK_S
         if self._virtual_s > MAX_VIRTUAL_S:
             raise Stuck(f"not at its end after {MAX_VIRTUAL_S:.0f} virtual seconds")
 
