@@ -20,7 +20,7 @@ RESOLUTION_S: Final = 1e-11
 """How much too early a timer may be due: asyncio wants more than nothing, and whoever is early waits again."""
 
 TICK_S: Final = 2.0**-20
-"""The time stands at multiples of this, which add up without a rest: a rest too small to be added again never passes."""
+"""The time stands at multiples of this, a float near `START` too: nothing is left over that is too small to pass."""
 
 MAX_VIRTUAL_S: Final = 6 * 3600.0
 """Longest time a simulation may take before it counts as one that does not end."""
