@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 
 from greenroom.runtime.contracts.entries import Admitted, Fact, Fetched, RunEnded, TimerFired
-from greenroom.runtime.contracts.errors import RunNotFound, RuntimeUnavailable, StorageError
+from greenroom.runtime.contracts.errors import GreenroomError, RunNotFound, RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.plan import BundlePlan, LimitPlan
 from greenroom.runtime.contracts.ports import Clock, Ids
 from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record
@@ -129,15 +129,13 @@ class Engine:
         Raises:
             StorageError: It is not known to be durable; the runtime starts over from the store.
         """
-        if self.failure is not None:
-            raise _unavailable(self.failure)
         durable = asyncio.get_running_loop().create_future()
         for move in batch.moves:
             move.entry.durable = durable
         try:
             await self.append(batch.rows, batch.charges)
-        except StorageError as error:
-            durable.set_exception(_unavailable(error))
+        except (StorageError, RuntimeUnavailable) as error:
+            durable.set_exception(_unavailable(self.failure or error))
             durable.exception()  # whoever waits for it is told; nobody need
             raise
         durable.set_result(None)
@@ -287,6 +285,6 @@ class Engine:
             await self.record(entry, fired)
 
 
-def _unavailable(error: StorageError) -> RuntimeUnavailable:
+def _unavailable(error: GreenroomError) -> RuntimeUnavailable:
     message = f"the runtime is recovering its store ({error.message}); try again in a moment"
     return RuntimeUnavailable(message, {"retry_after_s": 1.0})

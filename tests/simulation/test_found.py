@@ -5,8 +5,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import pytest
+
 from greenroom import App, StepContext, Workflow, step
-from greenroom.runtime.contracts.errors import StorageError
+from greenroom.runtime.contracts.entries import AttemptLost
+from greenroom.runtime.contracts.errors import RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.records import Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage.memory import MemoryStorage
@@ -71,3 +74,26 @@ async def test_a_report_on_a_run_that_cannot_be_read_now_is_not_taken_for_durabl
         await calm()
         assert (await run.result(timeout_s=5)).output == 7
     assert calls == [1]
+
+
+async def test_what_the_store_has_not_taken_is_not_read_when_an_earlier_commit_has_failed() -> None:
+    """30. Seed 165566: a body was answered by a call that had ended in the memory of a runtime without a store."""
+    gate = asyncio.Event()
+
+    async def body(value: int, ctx: StepContext) -> int:
+        await gate.wait()
+        return value
+
+    async with Harness(App(workflows=[Workflow("w").then(step(id="s")(body))])) as harness:
+        run = await harness.client.workflow("w").start(7)
+        await calm()
+        engine = harness.host._engine
+        assert engine is not None
+        entry = await engine.book.load(run.run_id)
+        engine.fail(StorageError("another commit failed"))
+        with pytest.raises(RuntimeUnavailable):
+            await engine.record(entry, AttemptLost(at=harness.clock.now(), path="s", attempt=1))
+        with pytest.raises(RuntimeUnavailable, match="another commit failed"):
+            await entry.settled()
+        gate.set()
+        assert (await run.result(timeout_s=5)).output == 7
