@@ -162,12 +162,21 @@ class Host:
 
     async def _open(self) -> None:
         storage = await self._open_storage()
+
+        async def confirm() -> None:
+            try:
+                await storage.confirm()
+            except StorageError as error:
+                engine.fail(error)
+                raise
+
         pools = Pools(
             self._spawner,
             self._clock,
             sizes=self._pool_sizes,
             models=self._models,
             max_threads=self._max_threads,
+            confirm=confirm,
             weights=self._weights,
         )
         engine = Engine(

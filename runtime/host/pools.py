@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.plan import BundleSource
 from greenroom.runtime.contracts.ports import BundleUnavailable, Clock, Spawner, WorkerLink, WorkerLost, WorkerSpec
 from greenroom.runtime.contracts.values import Json
@@ -42,6 +43,7 @@ class Pools:
         sizes: Workers per pool name; `default` for the others.
         models: Providers for agents.
         max_threads: Synchronous bodies at once, per worker.
+        confirm: Raises StorageError when the store is not this runtime's any more.
         weights: Shares of workspaces.
     """
 
@@ -53,6 +55,7 @@ class Pools:
         sizes: dict[str, int],
         models: dict[str, Json],
         max_threads: int,
+        confirm: Callable[[], Awaitable[None]],
         weights: dict[str, float] | None = None,
     ) -> None:
         self._spawner = spawner
@@ -60,6 +63,7 @@ class Pools:
         self._sizes = sizes
         self._models = models
         self._max_threads = max_threads
+        self._confirm = confirm
         self._weights = weights or {}
         self._epoch = 0
         self._desks: dict[tuple[str, str], list[WorkerDesk]] = {}
@@ -237,6 +241,11 @@ class Pools:
         return min(MAX_ALONE, busy + self._count(place))
 
     async def _spawn(self, place: tuple[str, str], number: int) -> None:
+        """Start a worker and take it into use, if the store is still ours.
+
+        A runtime that takes the store over attaches the workers that there are, and those then refuse older runtimes.
+        It does not know of one that starts meanwhile, which would execute what the new runtime has given to others.
+        """
         bundle, pool = place
         wait_s = RESPAWN_S
         try:
@@ -252,6 +261,10 @@ class Pools:
                 try:
                     desk = self._desk(await self._spawner.spawn(spec))
                     await desk.attach()
+                    await self._confirm()
+                except StorageError as error:
+                    log.warning("a worker for %s is not used: %s", place, error)
+                    return
                 except BundleUnavailable as error:
                     self.problems[bundle] = str(error)
                     log.warning("bundle %s cannot be loaded: %s", bundle, error)

@@ -1,13 +1,14 @@
 """What a new runtime learns from the workers it takes over, where two have an attempt of one step."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from greenroom.runtime.contracts.entries import Succeeded
+from greenroom.runtime.contracts.errors import Fenced
 from greenroom.runtime.contracts.ports import WorkerLink, WorkerSpec
-from greenroom.runtime.contracts.work import Attached, AttemptId, Exchange, Finished, Report
+from greenroom.runtime.contracts.work import Attached, AttemptId, Exchange, Finished, Report, Scope, WorkItem
 from greenroom.runtime.host.pools import Pools
 from tests.host.harness import FakeClock, calm
 
@@ -25,6 +26,7 @@ class StandingWorker:
 
     def __init__(self, name: str, *, running: tuple[AttemptId, ...] = (), reports: tuple[Report, ...] = ()) -> None:
         self.name = name
+        self.given: list[int] = []
         self.stopped: list[AttemptId] = []
         self._attached = Attached(running=running, number=len(reports), reports=reports)
 
@@ -32,7 +34,9 @@ class StandingWorker:
         return msgspec.msgpack.encode(self._attached)
 
     async def exchange(self, payload: bytes) -> bytes:
-        self.stopped += msgspec.msgpack.decode(payload, type=Exchange).cancels
+        said = msgspec.msgpack.decode(payload, type=Exchange)
+        self.given += [item.attempt for item in said.items]
+        self.stopped += said.cancels
         never: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         return await never
 
@@ -41,16 +45,18 @@ class StandingWorker:
 
 
 class Standing:
-    """Finds the workers that it is given."""
+    """Finds the workers that it is given, and starts one more."""
 
-    def __init__(self, *workers: StandingWorker) -> None:
+    def __init__(self, *workers: StandingWorker, started: StandingWorker | None = None) -> None:
         self._workers = workers
+        self._started = started
 
     async def adopt(self) -> Sequence[WorkerLink]:
         return self._workers
 
     async def spawn(self, spec: WorkerSpec) -> WorkerLink:
-        raise NotImplementedError
+        assert self._started is not None
+        return self._started
 
 
 async def ignore(reports: tuple[Report, ...]) -> None:
@@ -61,9 +67,17 @@ async def lose(attempts: list[tuple[str, str, int]]) -> None:
     pass
 
 
+async def is_ours() -> None:
+    pass
+
+
 async def opened(*workers: StandingWorker) -> tuple[Pools, dict[tuple[str, str], int]]:
-    pools = Pools(Standing(*workers), FakeClock(), sizes={"default": 1}, models={}, max_threads=1, weights={})
+    pools = made(Standing(*workers), is_ours)
     return pools, await pools.open(1, ignore, lose)
+
+
+def made(workers: Standing, confirm: Callable[[], Awaitable[None]]) -> Pools:
+    return Pools(workers, FakeClock(), sizes={"default": 1}, models={}, max_threads=1, confirm=confirm)
 
 
 async def test_an_older_attempt_that_still_runs_does_not_hide_that_the_newer_one_has_ended() -> None:
@@ -92,4 +106,22 @@ async def test_of_two_attempts_that_run_the_one_that_is_meant_is_stopped() -> No
         pools.cancel(attempt(2))
         await calm()
         assert new.stopped == [attempt(2)]
+        await pools.close(stop_workers=False)
+
+
+async def test_a_worker_that_starts_for_a_runtime_that_was_replaced_is_given_nothing() -> None:
+    """30. Seed 181205: the new runtime does not know of it, and has given what waits for it to a worker of its own."""
+
+    async def is_gone() -> None:
+        raise Fenced("another runtime has taken the store")
+
+    scope = Scope(run_id=PLACE[0], workspace="default")
+    item = WorkItem(path=PLACE[1], attempt=1, bundle="b", kind="step", code="slow", key="k")
+    for confirm, given in ((is_ours, [1]), (is_gone, [])):
+        worker = StandingWorker("started")
+        pools = made(Standing(started=worker), confirm)
+        await pools.open(1, ignore, lose)
+        pools.dispatch("steps", scope, item)
+        await calm()
+        assert worker.given == given
         await pools.close(stop_workers=False)
