@@ -80,8 +80,9 @@ class RayLink:
                 self._actor = None
                 if isinstance(request, Advance) or time.monotonic() + wait_s > give_up_at:
                     raise _gone(str(error).splitlines()[0]) from error
-            except RuntimeUnavailable:
-                if time.monotonic() + wait_s > give_up_at:
+            except RuntimeUnavailable as error:
+                is_unsafe = isinstance(request, Advance) and "in_doubt" in error.facts
+                if is_unsafe or time.monotonic() + wait_s > give_up_at:
                     raise
             await asyncio.sleep(wait_s * (0.5 + random.random()))
             wait_s = min(2.0, wait_s * 2)

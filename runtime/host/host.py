@@ -257,6 +257,9 @@ class Host:
     async def handle(self, request: Request) -> Json:
         """Answer one request.
 
+        What it changes is changed to the end when its caller goes away meanwhile: an append that is durable and not
+        acted upon would leave a run standing until the next recovery.
+
         Raises:
             GreenroomError: Whatever the request led to.
         """
@@ -272,7 +275,11 @@ class Host:
         if self._refusal is not None:
             raise self._refusal
         await self._confirm()
-        return await self._dispatch(request)
+        match request:
+            case requests.Wait() | requests.Poll() | requests.Close():
+                return await self._dispatch(request)
+            case _:
+                return await self._own.run(self._dispatch(request))
 
     async def _confirm(self) -> None:
         """Make sure that this runtime was not replaced without knowing it.
@@ -319,7 +326,7 @@ class Host:
             case requests.Drain():
                 return await self._versions.drain(request)
             case requests.Migrate():
-                return await self._own.run(self._versions.migrate(request))
+                return await self._versions.migrate(request)
             case requests.Register():
                 return await self._catalog.register(request)
             case requests.Describe():
@@ -337,7 +344,7 @@ class Host:
             case requests.PutThread():
                 return await self._threads.put(request)
             case requests.Delete():
-                return await self._own.run(self._delete(request))
+                return await self._delete(request)
             case (
                 CreateSchedule()
                 | ChangeSchedule()
@@ -351,11 +358,11 @@ class Host:
             ):
                 return await self._schedule_desk.answer(request)
             case requests.Compact():
-                return await self._own.run(self._upkeep.compact())
+                return await self._upkeep.compact()
             case requests.Purge():
-                return await self._own.run(self._upkeep.purge())
+                return await self._upkeep.purge()
             case requests.Verify():
-                return await self._own.run(self._upkeep.verify())
+                return await self._upkeep.verify()
             case requests.Status():
                 return self.status()
             case requests.Flush():

@@ -5,6 +5,8 @@ import contextvars
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from greenroom.runtime.contracts.errors import RuntimeUnavailable
+
 T = TypeVar("T")
 
 
@@ -18,11 +20,21 @@ class OwnTasks:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return what the work returns; it is done to its end even when nobody waits any more."""
+        """Return what the work returns; it is done to its end even when nobody waits any more.
+
+        Raises:
+            RuntimeUnavailable: It was stopped; how far it had come is not known.
+        """
         task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            message = "the runtime stopped while it worked on this; ask again in a moment"
+            raise RuntimeUnavailable(message, {"retry_after_s": 1.0, "in_doubt": True}) from None
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

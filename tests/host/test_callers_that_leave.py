@@ -1,0 +1,84 @@
+"""A caller that goes away takes nothing with it: what it asked for is done to its end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from greenroom import App, StepContext, Workflow, step
+from greenroom.runtime.client.runtime import RuntimeClient
+from greenroom.runtime.contracts.errors import RuntimeUnavailable
+from greenroom.runtime.contracts.records import Record
+from greenroom.storage.memory import MemoryStorage
+from tests.host.harness import Harness, calm
+
+Ask = Callable[[RuntimeClient], Awaitable[object]]
+
+
+@step
+async def ask(value: int, ctx: StepContext) -> int:
+    return value + int(await ctx.suspend({}))
+
+
+ASKING = App(workflows=[Workflow("w").then(ask)])
+
+
+class SlowStorage(MemoryStorage):
+    """A store that keeps what it is given and says so when it is allowed to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def append(self, records: Sequence[Record]) -> int:
+        seq = await super().append(records)
+        await self.may_answer.wait()
+        return seq
+
+
+async def leave(harness: Harness, store: SlowStorage, call: Ask) -> None:
+    """Ask for something and go away while the store has it and has not said so."""
+    store.may_answer.clear()
+    asked = asyncio.ensure_future(call(harness.client))
+    await calm()
+    asked.cancel()
+    await calm()
+    assert asked.cancelled()
+    store.may_answer.set()
+    await calm()
+
+
+async def test_what_a_caller_that_leaves_has_asked_for_is_done_to_its_end() -> None:
+    """30. A start and a resume whose callers are gone when they are durable go on like others, without a restart."""
+    store = SlowStorage()
+    async with Harness(ASKING, storage=store) as harness:
+        await calm()
+        await leave(harness, store, lambda client: client.workflow("w").start(1, run_id="r"))
+        run = await asyncio.wait_for(harness.client.workflow("w").start(1, run_id="r"), 5)
+        assert (await run.result(timeout_s=5)).status == "suspended"
+        await leave(harness, store, lambda _: run.resume("ask", 40))
+        assert (await run.result(timeout_s=5)).output == 41
+
+
+async def test_a_schedule_whose_caller_leaves_fires() -> None:
+    """It is not only in the store: its time is known to the runtime that runs."""
+    store = SlowStorage()
+    async with Harness(ASKING, storage=store) as harness:
+        await calm()
+        await leave(harness, store, lambda client: client.schedules.create(workflow="w", every=60, input=1))
+        await harness.clock.advance(61)
+        assert len((await harness.client.runs(workflow="w")).items) == 1
+
+
+async def test_who_waits_while_the_runtime_stops_is_told_to_come_back() -> None:
+    """A request that is cut off by the end of the runtime's life is an error of the interface, not a cancellation."""
+    store = SlowStorage()
+    async with Harness(ASKING, storage=store) as harness:
+        await calm()
+        store.may_answer.clear()
+        asked = asyncio.ensure_future(harness.client.workflow("w").start(1))
+        await calm()
+        await harness.host.close()
+        with pytest.raises(RuntimeUnavailable, match="while it worked on this"):
+            await asyncio.wait_for(asked, 5)
