@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -41,6 +42,9 @@ from greenroom.runtime.host.wakes import stored_times
 from greenroom.runtime.telemetry import trace_run
 
 log = logging.getLogger("greenroom.engine")
+
+CLOSE_LIMIT_S: Final = 10.0
+"""Longest wait for the store when the runtime ends."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -87,6 +91,8 @@ class Engine:
         self.wheel = TimerWheel(clock, self._fire, partial(stored_times, storage))
         self.fetching = Fetching(storage, self._fetched)
         self.balances = Balances(storage)
+        self._appending = 0
+        self._is_still = asyncio.Event()
         self.stale_results = 0
         self.failure: StorageError | None = None
         self.on_failure: asyncio.Event = asyncio.Event()
@@ -155,14 +161,33 @@ class Engine:
         if self.failure is not None:
             raise _unavailable(self.failure)
         self.balances.begin(charges)
+        self._appending += 1
         try:
             seq = await self.storage.append(records)
         except StorageError as error:
             self.balances.fail(charges)
             self.fail(error)
             raise
+        finally:
+            self._appending -= 1
+            if not self._appending:
+                self._is_still.set()
         self.balances.end(charges, seq)
         return seq
+
+    async def close(self) -> None:
+        """Take no more commits, and wait for those under way.
+
+        A commit that is cut off may be missing in a run's journal, which would be damaged by the next one.
+        """
+        self.failure = self.failure or StorageError("the runtime shuts down")
+        if not self._appending:
+            return
+        self._is_still.clear()
+        try:
+            await asyncio.wait_for(self._is_still.wait(), CLOSE_LIMIT_S)
+        except TimeoutError:
+            log.warning("the store has not answered for %.0f s while the runtime shuts down", CLOSE_LIMIT_S)
 
     async def record(self, entry: RunEntry, fact: Fact, extra: Sequence[Record] = ()) -> None:
         """Commit one fact of one run."""

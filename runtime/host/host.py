@@ -229,6 +229,7 @@ class Host:
         self._retention.start()
 
     async def _shut(self, engine: Engine, *, stop_workers: bool) -> None:
+        await engine.close()
         await self._retention.stop()
         await self._versions.stop()
         await self._own.stop()

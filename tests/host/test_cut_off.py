@@ -1,4 +1,4 @@
-"""A caller that goes away takes nothing with it: what it asked for is done to its end."""
+"""Callers that go away and runtimes that close cut nothing off: what was begun is done to its end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,6 +7,7 @@ import pytest
 
 from greenroom import App, StepContext, Workflow, step
 from greenroom.runtime.client.runtime import RuntimeClient
+from greenroom.runtime.contracts.entries import AttemptLost
 from greenroom.runtime.contracts.errors import RuntimeUnavailable
 from greenroom.runtime.contracts.records import Record
 from greenroom.storage.memory import MemoryStorage
@@ -71,8 +72,9 @@ async def test_a_schedule_whose_caller_leaves_fires() -> None:
         assert len((await harness.client.runs(workflow="w")).items) == 1
 
 
-async def test_who_waits_while_the_runtime_stops_is_told_to_come_back() -> None:
+async def test_who_waits_while_the_runtime_stops_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that is cut off by the end of the runtime's life is an error of the interface, not a cancellation."""
+    monkeypatch.setattr("greenroom.runtime.host.engine.CLOSE_LIMIT_S", 0.0)  # the disk does not answer any more
     store = SlowStorage()
     async with Harness(ASKING, storage=store) as harness:
         await calm()
@@ -82,3 +84,26 @@ async def test_who_waits_while_the_runtime_stops_is_told_to_come_back() -> None:
         await harness.host.close()
         with pytest.raises(RuntimeUnavailable, match="while it worked on this"):
             await asyncio.wait_for(asked, 5)
+
+
+async def test_a_runtime_that_is_closed_finishes_its_commits_and_takes_no_more() -> None:
+    """30. One that were cut off would be a hole in a run's journal if another one still came behind it."""
+    store = SlowStorage()
+    async with Harness(ASKING, storage=store) as harness:
+        await calm()
+        store.may_answer.clear()
+        asked = asyncio.ensure_future(harness.client.workflow("w").start(1, run_id="r"))
+        await calm()
+        engine = harness.host._engine
+        assert engine is not None
+        entry = engine.book.find("r")
+        assert entry is not None
+        closing = asyncio.ensure_future(harness.host.close())
+        await calm()
+        with pytest.raises(RuntimeUnavailable, match="shuts down"):
+            lost = AttemptLost(at=harness.clock.now(), path="ask", attempt=1)
+            await asyncio.wait_for(engine.record(entry, lost), 5)
+        assert not closing.done()
+        store.may_answer.set()
+        await asyncio.wait_for(closing, 5)
+        assert (await asked).run_id == "r"
