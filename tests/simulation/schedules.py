@@ -109,7 +109,11 @@ def run_chunk(first: int, count: int) -> Report:
     gc.disable()  # to look for them costs a tenth
     report = Report(seeds=count)
     for seed in range(first, first + count):
-        wrong, story = simulation_of(seed).examine(seed)
+        try:
+            wrong, story = simulation_of(seed).examine(seed)
+        except Exception as error:  # noqa: BLE001 - the replay shows where it comes from
+            report.wrong[seed] = [repr(error)]
+            continue
         report.deaths += story.deaths
         report.worker_deaths += story.worker_deaths
         report.commits += story.commits

@@ -125,6 +125,7 @@ class FakeRuntime:
         self.commits = Commits(self.faults, on_kept)
         self.ids = CountedIds()
         self.deaths = 0
+        self._is_closing = False
         self.spawner = FakeSpawner(
             {app.plan.id: app},
             self.storage,
@@ -191,10 +192,15 @@ class FakeRuntime:
         for index in self.faults.chosen([worker.pool for worker in living], blow.workers):
             living[index].drop()
             self._begin(living[index].die())
-        if blow.hits_runtime and not self._life.is_over:
-            self.deaths += 1
+        if not blow.hits_runtime or self._life.is_over or (self._is_closing and blow.is_graceful):
+            return
+        self.deaths += 1
+        if not blow.is_graceful:
             self._life.end(is_zombie=blow.is_zombie)
-            self._begin(self._replace(self.host, self._life, blow))
+        if not self._is_closing:
+            self._is_closing = blow.is_graceful
+            follow = self._close if blow.is_graceful else self._replace
+            self._begin(follow(self.host, self._life, blow))
 
     async def settle(self) -> None:
         """Return when nothing moves any more that can move by itself."""
@@ -242,6 +248,16 @@ class FakeRuntime:
         if life is self._life:
             self.strike(blow)
 
+    async def _close(self, host: Host, life: StoreLife, blow: Blow) -> None:
+        """Close the runtime, and let another one come up."""
+        await host.close(stop_workers=False)
+        life.end()
+        if blow.down_s:
+            await asyncio.sleep(blow.down_s)
+        self._is_closing = False
+        self._live(life.epoch + 1)
+        life.ended.set_result(None)
+
     async def _replace(self, host: Host, life: StoreLife, blow: Blow) -> None:
         """Let another runtime take the store over; the old one ends, or goes on a while without knowing."""
         if blow.down_s:
@@ -273,7 +289,10 @@ class FakeRuntime:
             await self._evicted.wait()
 
     async def _ask(self, payload: bytes) -> bytes:
-        """Answer a request; like the link over Ray, send it again when the runtime dies before it has answered."""
+        """Answer a request; like the link over Ray, send it again when the runtime dies before it has answered.
+
+        A caller that leaves asks again as well: it stands for another one that has the same wish.
+        """
         while True:
             self.commits.pulse += 1
             if delay_s := self.faults.delay_s():
@@ -282,6 +301,10 @@ class FakeRuntime:
             reply = asyncio.ensure_future(answer(host, payload))
             try:
                 either: set[asyncio.Future[Any]] = {reply, life.ended}
+                if (turns := self.faults.turns_to_leave()) is not None:
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    continue
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if not life.is_over:
                     return reply.result()

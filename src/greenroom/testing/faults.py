@@ -18,6 +18,7 @@ class Blow:
     Attributes:
         moment: What becomes of the commit at which the runtime dies.
         is_zombie: The runtime does not know that it was replaced and goes on until the store refuses it.
+        is_graceful: The runtime does not die but is closed, with the store at hand until it has ended.
         workers: Share of the living workers that dies too.
         down_s: How long it takes until there is another runtime.
     """
@@ -25,8 +26,14 @@ class Blow:
     hits_runtime: bool = True
     moment: Moment = "after"
     is_zombie: bool = False
+    is_graceful: bool = False
     workers: float = 0.0
     down_s: float = 0.0
+
+    @property
+    def loses_the_commit(self) -> bool:
+        """True when the runtime dies before the store has what is being committed."""
+        return self.hits_runtime and self.moment == "before" and not self.is_graceful
 
 
 class Faults:
@@ -52,6 +59,10 @@ class Faults:
     def is_stillborn(self) -> bool:
         """Return whether a worker dies while it starts."""
         return False
+
+    def turns_to_leave(self) -> int | None:
+        """Return after how many turns of the loop who has asked goes away and another asks the same, or None."""
+        return None
 
     def chosen(self, pools: Sequence[str], share: float) -> list[int]:
         """Return which workers die, by position, when a share of them does; told are the pools of the living ones."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from greenroom.runtime.core.dispatch import ALONE
-from greenroom.testing.faults import Blow, Faults
+from greenroom.testing.faults import Blow, Faults, Moment
 
 MAX_DEAD: Final = 2
 """Most workers of one pool that die: a third death under one step is, rightly, another result, `WorkerDied`."""
@@ -14,8 +14,15 @@ MAX_DEAD: Final = 2
 ZOMBIES: Final = 0.2
 """Share of the runtimes replaced without their knowing it."""
 
+CLOSED: Final = 0.15
+"""Share of the runtimes that are closed."""
+
 MAX_BLOWS: Final = 14
 """A step whose attempt is lost with twenty runtimes fails, rightly too; and every schedule must come to its end."""
+
+
+MAX_TURNS: Final = 30
+"""Turns of the loop after which who leaves has left; a start takes some ten."""
 
 
 class SeededFaults(Faults):
@@ -38,6 +45,7 @@ class SeededFaults(Faults):
         self._slow = chance.choice((0.0, 0.0, 0.1, 0.3))
         self._repeats = chance.choice((0.0, 0.0, 0.2))
         self._stillborn = chance.choice((0.0, 0.0, 0.3))
+        self._leaving = chance.choice((0.0, 0.0, 0.0, 0.2))
         self.blows: list[Blow] = []
         self.dead: Counter[str] = Counter()
         self.is_calm = False
@@ -56,10 +64,13 @@ class SeededFaults(Faults):
         if self.is_calm or len(self.blows) >= MAX_BLOWS or chance.random() >= likelihood:
             return None
         victims = chance.choice(("runtime", "workers", "both")) if self._victims == "any" else self._victims
+        moment: Moment = chance.choice(("before", "after"))
+        kind = chance.random()
         blow = Blow(
             hits_runtime=victims != "workers",
-            moment=chance.choice(("before", "after")),
-            is_zombie=chance.random() < ZOMBIES,
+            moment=moment,
+            is_zombie=kind < ZOMBIES,
+            is_graceful=kind >= 1 - CLOSED,
             workers=chance.choice((0.5, 1.0)) if victims != "runtime" else 0.0,
             down_s=chance.choice((0.0, 0.0, 0.5, 20.0)),
         )
@@ -80,6 +91,12 @@ class SeededFaults(Faults):
     def is_stillborn(self) -> bool:
         """Return whether a worker dies while it starts."""
         return bool(self._stillborn) and not self.is_calm and self._chance.random() < self._stillborn
+
+    def turns_to_leave(self) -> int | None:
+        """Return after how many turns of the loop who has asked goes away, or None."""
+        if not self._leaving or self.is_calm or self._chance.random() >= self._leaving:
+            return None
+        return self._chance.randrange(MAX_TURNS)
 
     def chosen(self, pools: Sequence[str], share: float) -> list[int]:
         """Return which workers die."""

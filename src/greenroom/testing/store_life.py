@@ -68,7 +68,7 @@ class StoreLife:
         if is_commit:
             self._commits.count += 1
             blow = self._commits.faults.at_commit(self._commits.count)
-        if blow is not None and blow.hits_runtime and blow.moment == "before":
+        if blow is not None and blow.loses_the_commit:
             self._on_blow(blow)
             return await self._nothing()
         seq = await self._storage.append(records)
