@@ -100,8 +100,8 @@ async def test_a_runtime_that_is_closed_finishes_its_commits_and_takes_no_more()
         assert entry is not None
         closing = asyncio.ensure_future(harness.host.close())
         await calm()
+        lost = AttemptLost(at=harness.clock.now(), path="ask", attempt=1)
         with pytest.raises(RuntimeUnavailable, match="shuts down"):
-            lost = AttemptLost(at=harness.clock.now(), path="ask", attempt=1)
             await asyncio.wait_for(engine.record(entry, lost), 5)
         assert not closing.done()
         store.may_answer.set()
