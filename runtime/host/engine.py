@@ -13,7 +13,13 @@ from typing import Final
 import msgspec
 
 from greenroom.runtime.contracts.entries import Admitted, Fact, Fetched, RunEnded, TimerFired
-from greenroom.runtime.contracts.errors import GreenroomError, RunNotFound, RuntimeUnavailable, StorageError
+from greenroom.runtime.contracts.errors import (
+    GreenroomError,
+    RunNotFound,
+    RuntimeUnavailable,
+    StorageCorrupt,
+    StorageError,
+)
 from greenroom.runtime.contracts.plan import BundlePlan, LimitPlan
 from greenroom.runtime.contracts.ports import Clock, Ids
 from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record
@@ -45,6 +51,9 @@ log = logging.getLogger("greenroom.engine")
 
 CLOSE_LIMIT_S: Final = 10.0
 """Longest wait for the store when the runtime ends."""
+
+REFIRE_S: Final = 1.0
+"""Wait before a timer is taken again for which the store could not be read."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -286,8 +295,11 @@ class Engine:
                     await self._fire_run(await self.book.load(key[0]))
         except RunNotFound:
             return  # it was deleted
+        except StorageCorrupt:
+            log.exception("the timer of %s cannot be taken", " ".join(key))
         except StorageError:
-            log.warning("the timer of %s could not be taken", " ".join(key), exc_info=True)
+            log.warning("the timer of %s could not be taken; trying again", " ".join(key), exc_info=True)
+            self.wheel.set(key, self.clock.now() + REFIRE_S)
         except Exception:  # a timer must never end the wheel
             log.exception("the timer of %s failed", " ".join(key))
 

@@ -4,7 +4,7 @@ import logging
 from typing import Final
 
 from greenroom.runtime.contracts.entries import AttemptLost
-from greenroom.runtime.contracts.errors import RunNotFound
+from greenroom.runtime.contracts.errors import RunNotFound, StorageCorrupt, StorageError
 from greenroom.runtime.contracts.records import RunHead, Table
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
@@ -39,11 +39,18 @@ async def recover(engine: Engine, living: dict[tuple[str, str], int]) -> None:
     for run_id in await _moving(engine):
         try:
             entry = await engine.book.load(run_id)
-        except Exception:
+        except Exception as error:
+            _raise_if_passing(error)
             log.warning("run %s cannot be recovered", run_id, exc_info=True)
             continue
         await _take_up(engine, entry, living)
     engine.is_recovered.set()
+
+
+def _raise_if_passing(error: Exception) -> None:
+    """Raise an error of the store that may be gone when it is opened again: a run would be left behind for ever."""
+    if isinstance(error, StorageError) and not isinstance(error, StorageCorrupt):
+        raise error
 
 
 async def _stop_strays(engine: Engine) -> None:
@@ -54,7 +61,8 @@ async def _stop_strays(engine: Engine) -> None:
         except RunNotFound:
             engine.pools.cancel(attempt)  # it was deleted
             continue
-        except Exception:
+        except Exception as error:
+            _raise_if_passing(error)
             log.warning("a worker is busy with run %s, which cannot be read", attempt.run_id, exc_info=True)
             continue
         node = run.nodes.get(attempt.path)

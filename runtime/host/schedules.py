@@ -106,7 +106,7 @@ class Schedules:
                 while not await self._try_to_fire(workspace, schedule_id):
                     pass
         except StorageError:
-            raise  # the runtime starts over from the store
+            raise  # the runtime starts over from the store, or the wheel fires this again
         except Exception as error:  # whatever is wrong with this one, the time is not dealt with
             if not isinstance(error, GreenroomError):
                 log.exception("schedule %s could not fire", schedule_id)

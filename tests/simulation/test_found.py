@@ -97,3 +97,46 @@ async def test_what_the_store_has_not_taken_is_not_read_when_an_earlier_commit_h
             await entry.settled()
         gate.set()
         assert (await run.result(timeout_s=5)).output == 7
+
+
+async def test_a_sleep_whose_run_cannot_be_read_when_it_ends_ends_later() -> None:
+    """35. Seed 614903: the store did not answer once, and the run would have slept until the next restart."""
+
+    async def body(value: int, ctx: StepContext) -> int:
+        return value + 1
+
+    store = UnreadableOnce()
+    async with Harness(
+        App(workflows=[Workflow("w", input=int).sleep(60).then(step(id="s")(body))]), storage=store
+    ) as harness:
+        run = await harness.client.workflow("w").start(7)
+        await calm()
+        engine = harness.host._engine
+        assert engine is not None
+        engine.book.discard(run.run_id)
+        store.fails = True
+        await harness.clock.advance(61)
+        assert not store.fails
+        await harness.clock.advance(2)
+        assert (await run.result(timeout_s=5)).output == 8
+
+
+async def test_a_run_that_cannot_be_read_in_a_recovery_is_not_left_behind() -> None:
+    """30. Seed 621004: the store did not answer once while a runtime came up, which then knew nothing of the run."""
+    gate, store = asyncio.Event(), UnreadableOnce()
+
+    async def body(value: int, ctx: StepContext) -> int:
+        await gate.wait()
+        return value + 1
+
+    async with Harness(App(workflows=[Workflow("w", input=int).then(step(id="s")(body))]), storage=store) as harness:
+        run = await harness.client.workflow("w").start(7)
+        await calm()
+        store.fails = True
+        harness.strike()
+        await harness.crash()
+        await calm()
+        gate.set()
+        await harness.clock.advance(60)
+        assert not store.fails
+        assert (await run.result(timeout_s=5)).output == 8
