@@ -15,7 +15,7 @@ from greenroom.runtime import json_schema
 from greenroom.runtime.client.link import read_answer
 from greenroom.runtime.client.runtime import RuntimeClient
 from greenroom.runtime.contracts import requests
-from greenroom.runtime.contracts.errors import RuntimeUnavailable
+from greenroom.runtime.contracts.errors import RuntimeUnavailable, StorageError
 from greenroom.runtime.contracts.plan import BundleSource
 from greenroom.runtime.contracts.ports import Clock
 from greenroom.runtime.contracts.requests import Request
@@ -51,7 +51,10 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class _Link:
-    """Carries requests to the runtime that lives, and again while it is coming up, as the link over Ray does."""
+    """Carries requests to the runtime that lives, and again while it is coming up, as the link over Ray does.
+
+    And once more when the store failed meanwhile, as a caller would who reads that error.
+    """
 
     def __init__(self, ask: Callable[[bytes], Awaitable[bytes]]) -> None:
         self._ask = ask
@@ -63,7 +66,7 @@ class _Link:
         while True:
             try:
                 return read_answer(await self._ask(_encode(request)))
-            except RuntimeUnavailable:
+            except (RuntimeUnavailable, StorageError):
                 if loop.time() > give_up_at:
                     raise
             await asyncio.sleep(RETRY_S)
@@ -195,6 +198,9 @@ class FakeRuntime:
         if not blow.hits_runtime or self._life.is_over or (self._is_closing and blow.is_graceful):
             return
         self.deaths += 1
+        if blow.fails_store:
+            self._life.is_broken = True
+            return
         if not blow.is_graceful:
             self._life.end(is_zombie=blow.is_zombie)
         if not self._is_closing:
@@ -229,9 +235,15 @@ class FakeRuntime:
         return self.commits.pulse + self.deaths + sum(worker.pulse for worker in self.spawner.workers)
 
     def _live(self, epoch: int) -> None:
-        life = self._life = StoreLife(self.storage, epoch, self.commits, lambda blow: self._hit(life, blow))
+        life, is_open = self._open(epoch), False
 
         async def open_storage() -> StoreLife:
+            nonlocal life, is_open
+            if is_open and not life.is_over:  # the runtime starts over
+                before, life = life, self._open(life.epoch + 1)
+                before.end(is_zombie=True)
+                before.ended.set_result(None)
+            is_open = True
             return life
 
         self.host = Host(
@@ -243,6 +255,11 @@ class FakeRuntime:
             pool_sizes={"default": self._pool_size},
         )
         self.host.start()
+
+    def _open(self, epoch: int) -> StoreLife:
+        life = StoreLife(self.storage, epoch, self.commits, lambda blow: self._hit(life, blow))
+        self._life = life
+        return life
 
     def _hit(self, life: StoreLife, blow: Blow) -> None:
         if life is self._life:

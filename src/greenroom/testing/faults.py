@@ -19,6 +19,7 @@ class Blow:
         moment: What becomes of the commit at which the runtime dies.
         is_zombie: The runtime does not know that it was replaced and goes on until the store refuses it.
         is_graceful: The runtime does not die but is closed, with the store at hand until it has ended.
+        fails_store: Nobody dies: the store fails, and the runtime opens it again.
         workers: Share of the living workers that dies too.
         down_s: How long it takes until there is another runtime.
     """
@@ -27,12 +28,13 @@ class Blow:
     moment: Moment = "after"
     is_zombie: bool = False
     is_graceful: bool = False
+    fails_store: bool = False
     workers: float = 0.0
     down_s: float = 0.0
 
     @property
     def loses_the_commit(self) -> bool:
-        """True when the runtime dies before the store has what is being committed."""
+        """True when the store never has what is being committed."""
         return self.hits_runtime and self.moment == "before" and not self.is_graceful
 
 

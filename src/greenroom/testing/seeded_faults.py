@@ -17,6 +17,9 @@ ZOMBIES: Final = 0.2
 CLOSED: Final = 0.15
 """Share of the runtimes that are closed."""
 
+FAILED: Final = 0.15
+"""Share of those whose store fails."""
+
 MAX_BLOWS: Final = 14
 """A step whose attempt is lost with twenty runtimes fails, rightly too; and every schedule must come to its end."""
 
@@ -71,6 +74,7 @@ class SeededFaults(Faults):
             moment=moment,
             is_zombie=kind < ZOMBIES,
             is_graceful=kind >= 1 - CLOSED,
+            fails_store=1 - CLOSED - FAILED <= kind < 1 - CLOSED,
             workers=chance.choice((0.5, 1.0)) if victims != "runtime" else 0.0,
             down_s=chance.choice((0.0, 0.0, 0.5, 20.0)),
         )

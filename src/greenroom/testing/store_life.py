@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
-from greenroom.runtime.contracts.errors import Fenced
+from greenroom.runtime.contracts.errors import Fenced, StorageError
 from greenroom.runtime.contracts.records import JournalRow, Key, Record, Table
 from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, Query, Storage, StoreHealth, VerifyReport
 from greenroom.testing.faults import Blow, Faults
@@ -43,7 +43,12 @@ class StoreLife:
         storage: The store.
         epoch: Of this life.
         commits: Counts, and asks whether to go on.
-        on_blow: Called when somebody shall die now.
+        on_blow: Called when something shall happen now.
+
+    Attributes:
+        is_over: The runtime has died.
+        is_zombie: It does not know that it was replaced.
+        is_broken: The store answers this life no more; it has to be opened again.
     """
 
     def __init__(self, storage: Storage, epoch: int, commits: Commits, on_blow: Callable[[Blow], None]) -> None:
@@ -54,6 +59,7 @@ class StoreLife:
         self._turn = asyncio.Lock()
         self.is_over = False
         self.is_zombie = False
+        self.is_broken = False
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def append(self, records: Sequence[Record]) -> int:
@@ -70,7 +76,7 @@ class StoreLife:
             blow = self._commits.faults.at_commit(self._commits.count)
         if blow is not None and blow.loses_the_commit:
             self._on_blow(blow)
-            return await self._nothing()
+            await self._check()
         seq = await self._storage.append(records)
         self._commits.on_kept(records)
         if is_commit:
@@ -89,8 +95,7 @@ class StoreLife:
 
     async def confirm(self) -> None:
         """Tell whether another life has taken the store. Takes no time, so that seeds keep their schedules."""
-        if self.is_over:
-            await self._nothing()
+        await self._check()
         await self._storage.confirm()
 
     async def scan(self, table: Table, query: Query) -> AsyncIterator[Sequence[Record]]:
@@ -146,23 +151,26 @@ class StoreLife:
         """Take the time a store takes; others go on meanwhile."""
         self._commits.pulse += 1
         await asyncio.sleep(self._commits.faults.delay_s())
-        if self.is_over:
-            await self._nothing()
+        await self._check()
 
     async def _read(self) -> None:
         await self._reach()
         blow = self._commits.faults.at_read()
+        if blow is not None and blow.fails_store:
+            raise StorageError("the disk could not be read")
         if blow is not None:
             self._on_blow(blow)
             await self._answer()
 
     async def _answer(self) -> None:
         self._commits.pulse += 1
-        if self.is_over:
-            await self._nothing()
+        await self._check()
 
-    async def _nothing(self) -> int:
+    async def _check(self) -> None:
+        """Return if the store can be reached."""
         if self.is_zombie:
             raise Fenced("another runtime has taken this store over", {"epoch": self.epoch})
-        never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        return await never
+        if self.is_over:
+            await asyncio.get_running_loop().create_future()  # never
+        if self.is_broken:
+            raise StorageError("the disk does not answer")
