@@ -204,6 +204,18 @@ class Engine:
         self.collect(batch, entry, fact, extra)
         await self.commit(batch)
 
+    async def confirm(self) -> None:
+        """Return when the store is known to be ours still; else the runtime starts over from it, or ends.
+
+        Raises:
+            StorageError: It is another's, or does not say.
+        """
+        try:
+            await self.storage.confirm()
+        except StorageError as error:
+            self.fail(error)
+            raise
+
     def discard(self, run_id: str) -> None:
         """Forget a run whose state cannot be trusted; whoever needs it next reads its journal."""
         self.load.forget(run_id)

@@ -48,6 +48,7 @@ from greenroom.runtime.host.schedule_desk import ScheduleDesk
 from greenroom.runtime.host.schedules import Schedules
 from greenroom.runtime.host.secret_keys import SecretKeys
 from greenroom.runtime.host.starting import Starter
+from greenroom.runtime.host.status import status_of
 from greenroom.runtime.host.steering import Steering
 from greenroom.runtime.host.threads import Threads
 from greenroom.runtime.host.upkeep import Upkeep
@@ -162,21 +163,13 @@ class Host:
 
     async def _open(self) -> None:
         storage = await self._open_storage()
-
-        async def confirm() -> None:
-            try:
-                await storage.confirm()
-            except StorageError as error:
-                engine.fail(error)
-                raise
-
         pools = Pools(
             self._spawner,
             self._clock,
             sizes=self._pool_sizes,
             models=self._models,
             max_threads=self._max_threads,
-            confirm=confirm,
+            confirm=lambda: engine.confirm(),  # noqa: PLW0108 - the engine is made of these pools
             weights=self._weights,
         )
         engine = Engine(
@@ -391,26 +384,11 @@ class Host:
 
     def status(self) -> dict[str, Json]:
         """Return how the runtime is."""
-        engine = self._running()
-        health = engine.storage.health()
         return {
             "state": "running",
             "started_at": self.started_at,
             "recoveries": self.recoveries,
             "bundle": self._catalog.newest,
-            "runs_in_memory": len(engine.book),
-            "timers": len(engine.wheel),
-            "running": len(engine.load),
-            "limits": engine.admitting.describe(),
-            "stale_results": engine.stale_results,
-            "workers": engine.pools.describe(),
-            "problems": dict(engine.pools.problems),
             "stopped_workers": list(self._versions.stopped),
-            "storage": {
-                "url": health.url,
-                "epoch": health.epoch,
-                "is_writable": health.is_writable,
-                "error": health.error,
-                "figures": health.figures,
-            },
+            **status_of(self._running()),
         }
