@@ -120,7 +120,7 @@ class Catalog:
                 search_path=request.source.search_path,
             )
             async with self.beside(plan, request.workspace) as rows:
-                await self._engine.storage.append([row, *rows])
+                await self._engine.append([row, *rows])
             self._rows[plan.id] = row
             if plan.id in self._order:
                 self._order.remove(plan.id)
@@ -148,7 +148,7 @@ class Catalog:
         """Let a bundle take no new runs, or take them again; durable when this returns."""
         if self.is_drained(bundle) != is_drained:
             row = msgspec.structs.replace(self._rows[bundle], is_drained=is_drained)
-            await self._engine.storage.append([row])
+            await self._engine.append([row])
             self._rows[bundle] = row
 
     def named(self, name: str) -> str:

@@ -285,8 +285,7 @@ class Host:
         try:
             await self._ownership.confirm()
         except Fenced as error:
-            engine.failure = engine.failure or error
-            engine.on_failure.set()
+            engine.fail(error)
             raise
 
     async def _dispatch(self, request: Request) -> Json:  # noqa: C901, PLR0911, PLR0912 - one arm for each request
