@@ -335,5 +335,5 @@ class Engine:
 
 
 def _unavailable(error: GreenroomError) -> RuntimeUnavailable:
-    message = f"the runtime is recovering its store ({error.message}); try again in a moment"
+    message = f"nothing can be committed now ({error.message}); try again in a moment"
     return RuntimeUnavailable(message, {"retry_after_s": 1.0})

@@ -87,7 +87,7 @@ async def test_who_waits_while_the_runtime_stops_is_told_to_come_back(monkeypatc
 
 
 async def test_a_runtime_that_is_closed_finishes_its_commits_and_takes_no_more() -> None:
-    """30. One that were cut off would be a hole in a run's journal if another one still came behind it."""
+    """30. A commit that is cut off would be a hole in a run's journal if another one still came behind it."""
     store = SlowStorage()
     async with Harness(ASKING, storage=store) as harness:
         await calm()

@@ -54,6 +54,14 @@ class UnreadableOnce(MemoryStorage):
             yield page
 
 
+def forget(harness: Harness, store: UnreadableOnce, run_id: str) -> None:
+    """Let the runtime read a run again, and fail at it the first time."""
+    engine = harness.host._engine
+    assert engine is not None
+    engine.book.discard(run_id)
+    store.fails = True
+
+
 async def test_a_report_on_a_run_that_cannot_be_read_now_is_not_taken_for_durable() -> None:
     """30. The store does not answer when a worker reports: the runtime starts over and repeats nothing."""
     calls, gate, store = list[int](), asyncio.Event(), UnreadableOnce()
@@ -66,10 +74,7 @@ async def test_a_report_on_a_run_that_cannot_be_read_now_is_not_taken_for_durabl
     async with Harness(App(workflows=[Workflow("w").then(step(id="s")(body))]), storage=store) as harness:
         run = await harness.client.workflow("w").start(7)
         await calm()
-        engine = harness.host._engine
-        assert engine is not None
-        engine.book.discard(run.run_id)
-        store.fails = True
+        forget(harness, store, run.run_id)
         gate.set()
         await calm()
         assert (await run.result(timeout_s=5)).output == 7
@@ -111,10 +116,7 @@ async def test_a_sleep_whose_run_cannot_be_read_when_it_ends_ends_later() -> Non
     ) as harness:
         run = await harness.client.workflow("w").start(7)
         await calm()
-        engine = harness.host._engine
-        assert engine is not None
-        engine.book.discard(run.run_id)
-        store.fails = True
+        forget(harness, store, run.run_id)
         await harness.clock.advance(61)
         assert not store.fails
         await harness.clock.advance(2)

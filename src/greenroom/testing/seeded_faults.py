@@ -18,11 +18,10 @@ CLOSED: Final = 0.15
 """Share of the runtimes that are closed."""
 
 FAILED: Final = 0.15
-"""Share of those whose store fails."""
+"""Share of the runtimes whose store fails."""
 
 MAX_BLOWS: Final = 14
 """A step whose attempt is lost with twenty runtimes fails, rightly too; and every schedule must come to its end."""
-
 
 MAX_TURNS: Final = 30
 """Turns of the loop after which who leaves has left; a start takes some ten."""
