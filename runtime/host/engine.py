@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -100,7 +100,7 @@ class Engine:
         self.wheel = TimerWheel(clock, self._fire, partial(stored_times, storage))
         self.fetching = Fetching(storage, self._fetched)
         self.balances = Balances(storage)
-        self._appending = 0
+        self._appending: set[asyncio.Task[Any] | None] = set()
         self._is_still = asyncio.Event()
         self.stale_results = 0
         self.failure: StorageError | None = None
@@ -170,7 +170,8 @@ class Engine:
         if self.failure is not None:
             raise _unavailable(self.failure)
         self.balances.begin(charges)
-        self._appending += 1
+        task = asyncio.current_task()
+        self._appending.add(task)
         try:
             seq = await self.storage.append(records)
         except StorageError as error:
@@ -178,7 +179,7 @@ class Engine:
             self.fail(error)
             raise
         finally:
-            self._appending -= 1
+            self._appending.discard(task)
             if not self._appending:
                 self._is_still.set()
         self.balances.end(charges, seq)
@@ -187,7 +188,8 @@ class Engine:
     async def close(self) -> None:
         """Take no more commits, and wait for those under way.
 
-        A commit that is cut off may be missing in a run's journal, which would be damaged by the next one.
+        A commit that is cut off may be missing in a run's journal, which would be damaged by the next one: where the
+        store does not answer, all that wait for it are cut off at the same time.
         """
         self.failure = self.failure or StorageError("the runtime shuts down")
         if not self._appending:
@@ -197,6 +199,9 @@ class Engine:
             await asyncio.wait_for(self._is_still.wait(), CLOSE_LIMIT_S)
         except TimeoutError:
             log.warning("the store has not answered for %.0f s while the runtime shuts down", CLOSE_LIMIT_S)
+            for task in self._appending:
+                if task is not None:
+                    task.cancel()
 
     async def record(self, entry: RunEntry, fact: Fact, extra: Sequence[Record] = ()) -> None:
         """Commit one fact of one run."""

@@ -7,9 +7,9 @@ import pytest
 
 from greenroom import App, StepContext, Workflow, step
 from greenroom.runtime.client.runtime import RuntimeClient
-from greenroom.runtime.contracts.entries import AttemptLost
+from greenroom.runtime.contracts.entries import AttemptLost, Signaled
 from greenroom.runtime.contracts.errors import RuntimeUnavailable
-from greenroom.runtime.contracts.records import Record
+from greenroom.runtime.contracts.records import JournalRow, Record
 from greenroom.storage.memory import MemoryStorage
 from tests.host.harness import Harness, calm
 
@@ -36,6 +36,24 @@ class SlowStorage(MemoryStorage):
         seq = await super().append(records)
         await self.may_answer.wait()
         return seq
+
+
+class StuckStorage(MemoryStorage):
+    """A store that takes appends one after the other, and stands still at one of them until that is given up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stuck = False
+        self.groups: list[int] = []
+        self._turn = asyncio.Lock()
+
+    async def append(self, records: Sequence[Record]) -> int:
+        async with self._turn:
+            if self.is_stuck:
+                self.is_stuck = False
+                await asyncio.Event().wait()
+            self.groups += [record.group for record in records if isinstance(record, JournalRow)]
+            return await super().append(records)
 
 
 async def leave(harness: Harness, store: SlowStorage, call: Ask) -> None:
@@ -107,3 +125,27 @@ async def test_a_runtime_that_is_closed_finishes_its_commits_and_takes_no_more()
         store.may_answer.set()
         await asyncio.wait_for(closing, 5)
         assert (await asked).run_id == "r"
+
+
+async def test_a_runtime_that_waits_no_longer_for_its_store_keeps_nothing_behind_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """30. The store stands still at one commit of a run when another one of it waits behind: neither is kept."""
+    monkeypatch.setattr("greenroom.runtime.host.engine.CLOSE_LIMIT_S", 0.0)
+    store = StuckStorage()
+    async with Harness(ASKING, storage=store) as harness:
+        await calm()
+        run = await harness.client.workflow("w").start(1, run_id="r")
+        await run.result(timeout_s=5)
+        engine = harness.host._engine
+        assert engine is not None
+        entry = engine.book.find("r")
+        assert entry is not None
+        store.is_stuck = True
+        first = asyncio.ensure_future(run.resume("ask", 40))
+        await calm()
+        second = asyncio.ensure_future(engine.record(entry, Signaled(at=harness.clock.now(), name="s")))
+        await calm()
+        await harness.host.close()
+        await asyncio.gather(first, second, return_exceptions=True)
+    assert store.groups == list(range(1, len(store.groups) + 1))
