@@ -117,6 +117,9 @@ class Storage(Protocol):
     async def append(self, records: Sequence[Record]) -> int:
         """Make the records durable, all or none, and return the store-wide number of the last.
 
+        Appends are kept in the order of the calls. Where one fails, none is kept that was called after it and before
+        its failure was told.
+
         Raises:
             Fenced: A newer writer has taken the store; the outcome of this append is unknown.
             StorageFull: No space; nothing of this append was kept.

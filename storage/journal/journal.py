@@ -22,7 +22,7 @@ from greenroom.storage.journal import frame
 from greenroom.storage.journal.epoch import Epoch
 from greenroom.storage.journal.log import Log, OpenSegment, SegmentName
 from greenroom.storage.journal.loop_calls import LoopCalls
-from greenroom.storage.objects.failure import is_passing, storage_error
+from greenroom.storage.objects.failure import again, is_passing, storage_error
 
 MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
 MAX_GROUP_RECORDS: Final = 1024
@@ -71,11 +71,17 @@ class _Stop(NamedTuple):
     done: asyncio.Future[None]
 
 
-_Item: TypeAlias = Append | _Roll | _Stop
+class _Told(NamedTuple):
+    """Those whose group was not kept are told: from here on in line stands what was not asked for before."""
+
+
+_Item: TypeAlias = Append | _Roll | _Stop | _Told
 
 
 class Journal:
     """Makes appends durable in the order they are given.
+
+    Where one is not kept, nothing is that was put in line before its caller was told: it may build on what is missing.
 
     Args:
         end: Where the journal ended when the store was opened.
@@ -100,6 +106,7 @@ class Journal:
         self._end = end
         self._segment_bytes = segment_bytes
         self._segment: OpenSegment | None = None
+        self._refused: StorageError | None = None
         self._loop = loop
         self._applied = applied
         self._line: deque[_Item] = deque()
@@ -150,6 +157,9 @@ class Journal:
                     self._commit(self._gather())
                     continue
                 self._line.popleft()
+                if isinstance(item, _Told):
+                    self._refused = None
+                    continue
                 self._close_segment()
                 if isinstance(item, _Stop):
                     self._on_loop(partial(_resolve, item.done))
@@ -173,15 +183,17 @@ class Journal:
         # Made before the disk is waited for: a processor that a sync has woken soon sleeps again, and to wake it for
         # the loop takes longer than all that is done here.
         answers = self._answers(group)
+        refused = self._refused
         try:
-            error = self.error or self._write(group)
+            error = refused or self.error or self._write(group)
         except Exception as unforeseen:  # noqa: BLE001 - the border of the thread: every append gets its answer
             error = self._stop_writing(StorageError(f"the journal failed: {unforeseen!r}; open the store again"))
         if error is None:
             self._on_loop(*answers)
             self.groups += 1
         else:
-            self._on_loop(partial(_reject, group.appends, error))
+            self._refused = error
+            self._on_loop(partial(self._reject, group.appends, error, is_first=refused is None))
 
     def _answers(self, group: _Group) -> list[Callable[[], None]]:
         """Return the calls that answer the group once it is durable."""
@@ -261,18 +273,19 @@ class Journal:
                 append.done.set_result(last)  # who waits for it goes on in the loop's next turn
         self._applied(records, first, size)
 
+    def _reject(self, group: list[Append], error: StorageError, *, is_first: bool) -> None:
+        for append in group:
+            if is_first and append is group[-1]:
+                self._loop.call_soon(self._put, _Told())  # just before the last of them goes on, in the next turn
+            if not append.done.done():
+                append.done.set_exception(again(error))
+
     def _answer_roll(self, item: _Roll, boundary: Boundary) -> None:
         if self.error is None:
             item.rolled(boundary)
             _resolve(item.done)
         elif not item.done.done():
             item.done.set_exception(self.error)
-
-
-def _reject(group: list[Append], error: StorageError) -> None:
-    for append in group:
-        if not append.done.done():
-            append.done.set_exception(type(error)(error.message, error.facts))
 
 
 def _resolve(done: asyncio.Future[None]) -> None:

@@ -44,3 +44,8 @@ def corrupt(path: Path | str, offset: int, found: str) -> StorageCorrupt:
     """Return the error for bytes that are not what was written."""
     message = f"{path} is damaged at byte {offset}: {found}; restore the store from a copy, nothing was changed"
     return StorageCorrupt(message, {"file": str(path), "offset": offset, "found": found})
+
+
+def again(error: StorageError) -> StorageError:
+    """Return the error for somebody else: each raises one of its own."""
+    return type(error)(error.message, error.facts)

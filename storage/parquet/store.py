@@ -16,6 +16,7 @@ from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, Que
 from greenroom.storage import codec
 from greenroom.storage.journal.gate import Gate
 from greenroom.storage.journal.journal import Journal
+from greenroom.storage.objects.failure import again
 from greenroom.storage.objects.ops import FileOps, OsFiles
 from greenroom.storage.parquet.blobs import StoredBlobs
 from greenroom.storage.parquet.catalog import pinned
@@ -42,6 +43,7 @@ class ParquetStorage:
         self._opened = opened
         self._torn_bytes = opened.recovery.torn_bytes
         self._appends = self._records = self._queued = 0
+        self._failure: StorageError | None = None
         self._is_planning = False
         self._gate = Gate(self._has_room)
         self._blobs = StoredBlobs(opened.place.objects)
@@ -86,15 +88,24 @@ class ParquetStorage:
             StorageFull: No space; nothing of this append was kept.
             StorageError: The store cannot write any more, or a record has a value that cannot be stored.
         """
+        failure = self._failure
         await self._gate.wait()
         try:
+            if self._failure is not None and self._failure is not failure:
+                raise again(self._failure)
             done, size = self._submit(records)
+        except StorageError as error:
+            self._note(failure, error)
+            raise
         finally:
             self._gate.advance()
         if done is None:
             return self._contents.seq
         try:
             seq = await done
+        except StorageError as error:
+            self._note(failure, error)
+            raise
         finally:
             self._queued -= size
             self._gate.advance()
@@ -275,7 +286,12 @@ class ParquetStorage:
         self._check_open()
         error = self._journal.error or (self._maintenance.flush_error if self._maintenance.is_behind() else None)
         if error is not None:
-            raise type(error)(error.message, error.facts)
+            raise again(error)
+
+    def _note(self, known: StorageError | None, error: StorageError) -> None:
+        """Let those fail too who wait for their turn behind an append that failed: they may build on it."""
+        if self._failure is known:  # else it is one of those
+            self._failure = again(error)
 
     async def _read(self, call: Callable[[], T]) -> T:
         self._check_open()

@@ -6,6 +6,7 @@ import io
 import os
 import resource
 import stat
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -74,6 +75,23 @@ class FullDisk(OsFiles):
     def _check(self) -> None:
         if self.is_full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class FullOnce(OsFiles):
+    """A disk that has no space for one write, the next, which stands still until it `may_fail`."""
+
+    def __init__(self) -> None:
+        self.fails_next = False
+        self.has_begun = threading.Event()
+        self.may_fail = threading.Event()
+
+    def pwritev(self, fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:
+        if self.fails_next:
+            self.fails_next = False
+            self.has_begun.set()
+            self.may_fail.wait()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().pwritev(fd, chunks, offset)
 
 
 class BrokenSync(OsFiles):

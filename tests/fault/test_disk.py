@@ -3,12 +3,16 @@
 import asyncio
 import errno
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from greenroom.runtime.contracts.errors import StorageCorrupt, StorageError, StorageFull
 from greenroom.runtime.contracts.records import Table
+from greenroom.storage.journal.journal import Journal
 from greenroom.storage.objects.ops import OsFiles
 from greenroom.storage.parquet.options import StoreOptions
 from greenroom.storage.parquet.place import local_place
@@ -18,6 +22,7 @@ from tests.contract.stores import rows
 from tests.fault.failing_files import (
     BrokenSync,
     FullDisk,
+    FullOnce,
     Interrupted,
     Refusing,
     ShortWrites,
@@ -51,6 +56,53 @@ async def test_a_full_disk_refuses_appends_until_there_is_space(tmp_path: Path, 
     storage = await ParquetStorage.open(tmp_path, OPTIONS)
     assert await rows(storage, Table.JOURNAL) == kept
     assert await rows(storage, Table.RUNS) == []
+    await storage.close()
+
+
+@pytest.mark.parametrize("queue_bytes", [OPTIONS.queue_bytes, 1])
+async def test_what_stands_behind_a_refused_append_is_refused_with_it(tmp_path: Path, queue_bytes: int) -> None:
+    """It may build on what is missing. It stands in the journal's line, or waits at the gate; the next is kept."""
+    disk = FullOnce()
+    storage = await ParquetStorage.open(tmp_path, msgspec.structs.replace(OPTIONS, queue_bytes=queue_bytes), disk)
+    await storage.append([journal("r", 1)])
+    disk.fails_next = True
+    first = asyncio.create_task(storage.append([journal("r", 2)]))
+    await asyncio.to_thread(disk.has_begun.wait)
+    behind = [asyncio.create_task(storage.append([journal("r", number)])) for number in range(3, 6)]
+    await asyncio.sleep(0)
+    disk.may_fail.set()
+    for refused in (first, *behind):
+        with pytest.raises(StorageFull, match="no space left"):
+            await refused
+    await storage.append([journal("r", 2, body=b"again")])
+    assert await rows(storage, Table.JOURNAL) == [journal("r", 1), journal("r", 2, body=b"again")]
+    await storage.close()
+
+
+async def test_what_is_appended_before_a_refusal_is_told_is_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal has refused an append, and the loop has not come to it yet when the next is put in line."""
+    disk, told = FullOnce(), threading.Event()
+    storage = await ParquetStorage.open(tmp_path, OPTIONS, disk)
+    await storage.append([journal("r", 1)])
+    disk.fails_next = True
+    first = asyncio.create_task(storage.append([journal("r", 2)]))
+    await asyncio.to_thread(disk.has_begun.wait)
+    on_loop = Journal._on_loop
+
+    def note(self: Journal, *calls: Callable[[], None]) -> None:
+        on_loop(self, *calls)
+        told.set()
+
+    monkeypatch.setattr(Journal, "_on_loop", note)
+    second = asyncio.create_task(storage.append([journal("r", 3)]))
+    disk.may_fail.set()
+    told.wait()  # the loop stands still
+    for refused in (first, second):
+        with pytest.raises(StorageFull, match="no space left"):
+            await refused
+    assert await rows(storage, Table.JOURNAL) == [journal("r", 1)]
     await storage.close()
 
 
