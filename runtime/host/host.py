@@ -119,6 +119,7 @@ class Host:
         self._max_running_of = max_running_of or {}
         self._own = OwnTasks()
         self._engine: Engine | None = None
+        self._newest: Engine | None = None  # also while it recovers
         self._ready = asyncio.Event()
         self._refusal: GreenroomError | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -184,6 +185,7 @@ class Host:
             limits=self._limits,
             weights=self._weights,
         )
+        self._newest = engine
         catalog = Catalog(engine)
         try:
             await catalog.load()
@@ -191,6 +193,7 @@ class Host:
             living = await pools.open(storage.health().epoch, intake.reported, intake.lost)
             await recover(engine, living)
         except BaseException:
+            await engine.close()
             await pools.close(stop_workers=False)
             await storage.close()
             raise
@@ -240,6 +243,8 @@ class Host:
         if self._is_closed:
             return
         self._is_closed = True
+        if self._newest is not None:
+            await self._newest.close()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)

@@ -21,6 +21,12 @@ async def ask(value: int, ctx: StepContext) -> int:
     return value + int(await ctx.suspend({}))
 
 
+@step
+async def wait(value: int) -> int:
+    await asyncio.Event().wait()
+    return value
+
+
 ASKING = App(workflows=[Workflow("w").then(ask)])
 
 
@@ -125,6 +131,23 @@ async def test_a_runtime_that_is_closed_finishes_its_commits_and_takes_no_more()
         store.may_answer.set()
         await asyncio.wait_for(closing, 5)
         assert (await asked).run_id == "r"
+
+
+async def test_a_runtime_that_is_closed_while_it_recovers_finishes_its_commits() -> None:
+    """30. What its workers report meanwhile would be behind a commit of the recovery that is cut off."""
+    store = SlowStorage()
+    async with Harness(App(workflows=[Workflow("w").then(wait)]), storage=store) as harness:
+        await harness.client.workflow("w").start(1, run_id="r")
+        await calm()
+        store.may_answer.clear()
+        harness.strike()
+        await harness.crash()
+        await calm()
+        closing = asyncio.ensure_future(harness.host.close())
+        await calm()
+        assert not closing.done()
+        store.may_answer.set()
+        await asyncio.wait_for(closing, 5)
 
 
 async def test_a_runtime_that_waits_no_longer_for_its_store_keeps_nothing_behind_what_is_missing(
