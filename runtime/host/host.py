@@ -43,6 +43,7 @@ from greenroom.runtime.host.ownership import Ownership
 from greenroom.runtime.host.pools import Pools
 from greenroom.runtime.host.reading import Reading
 from greenroom.runtime.host.recovery import recover
+from greenroom.runtime.host.refusal import refusal_for
 from greenroom.runtime.host.retention import Retention
 from greenroom.runtime.host.schedule_desk import ScheduleDesk
 from greenroom.runtime.host.schedules import Schedules
@@ -138,11 +139,10 @@ class Host:
         while not self._is_closed:
             try:
                 await self._open()
-            except (StorageError, ConfigError) as error:
-                log.error("the store cannot be opened: %s", error)  # noqa: TRY400 - the message says it all
-                self._refusal = error
+            except Exception as error:  # noqa: BLE001 - whoever asks is told, and it may be gone the next time
+                self._refusal = refusal_for(error)
                 self._ready.set()
-                if isinstance(error, ConfigError):
+                if isinstance(error, ConfigError | Fenced):
                     return
                 await self._clock.sleep_until(self._clock.now() + wait_s)
                 wait_s = min(MAX_REOPEN_S, wait_s * 2)
@@ -192,10 +192,12 @@ class Host:
             intake = Intake(engine)
             living = await pools.open(storage.health().epoch, intake.reported, intake.lost)
             await recover(engine, living)
-        except BaseException:
+        except BaseException as error:
             await engine.close()
             await pools.close(stop_workers=False)
             await storage.close()
+            if isinstance(error, RuntimeUnavailable) and engine.failure is not None:
+                raise engine.failure from error
             raise
         starter = Starter(engine, catalog)
         schedules = Schedules(engine, starter)

@@ -4,7 +4,7 @@ import logging
 from typing import Final
 
 from greenroom.runtime.contracts.entries import AttemptLost
-from greenroom.runtime.contracts.errors import RunNotFound, StorageCorrupt, StorageError
+from greenroom.runtime.contracts.errors import RunNotFound, RuntimeUnavailable, StorageCorrupt, StorageError
 from greenroom.runtime.contracts.records import RunHead, Table
 from greenroom.runtime.contracts.statuses import RunStatus
 from greenroom.runtime.contracts.storage import Query
@@ -38,18 +38,17 @@ async def recover(engine: Engine, living: dict[tuple[str, str], int]) -> None:
     await _stop_strays(engine)
     for run_id in await _moving(engine):
         try:
-            entry = await engine.book.load(run_id)
-        except Exception as error:
+            await _take_up(engine, await engine.book.load(run_id), living)
+        except Exception as error:  # one run that cannot go on must not keep the others from theirs
             _raise_if_passing(error)
             log.warning("run %s cannot be recovered", run_id, exc_info=True)
-            continue
-        await _take_up(engine, entry, living)
+            engine.discard(run_id)
     engine.is_recovered.set()
 
 
 def _raise_if_passing(error: Exception) -> None:
     """Raise an error of the store that may be gone when it is opened again: a run would be left behind for ever."""
-    if isinstance(error, StorageError) and not isinstance(error, StorageCorrupt):
+    if isinstance(error, StorageError | RuntimeUnavailable) and not isinstance(error, StorageCorrupt):
         raise error
 
 
