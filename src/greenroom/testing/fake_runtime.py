@@ -198,6 +198,8 @@ class FakeRuntime:
         if not blow.hits_runtime or self._life.is_over or (self._is_closing and blow.is_graceful):
             return
         self.deaths += 1
+        if blow.is_full:
+            return
         if blow.fails_store:
             self._life.is_broken = True
             return

@@ -13,13 +13,14 @@ Moment = Literal["before", "after"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blow:
-    """Who dies now.
+    """Who dies now, or what else fails.
 
     Attributes:
         moment: What becomes of the commit at which the runtime dies.
         is_zombie: The runtime does not know that it was replaced and goes on until the store refuses it.
         is_graceful: The runtime does not die but is closed, with the store at hand until it has ended.
         fails_store: Nobody dies: the store fails, and the runtime opens it again.
+        is_full: Nobody dies: the store has no space for this one commit, and the runtime opens it again.
         workers: Share of the living workers that dies too.
         down_s: How long it takes until there is another runtime.
     """
@@ -29,13 +30,14 @@ class Blow:
     is_zombie: bool = False
     is_graceful: bool = False
     fails_store: bool = False
+    is_full: bool = False
     workers: float = 0.0
     down_s: float = 0.0
 
     @property
     def loses_the_commit(self) -> bool:
         """True when the store never has what is being committed."""
-        return self.hits_runtime and self.moment == "before" and not self.is_graceful
+        return self.hits_runtime and not self.is_graceful and (self.is_full or self.moment == "before")
 
 
 class Faults:

@@ -20,6 +20,9 @@ CLOSED: Final = 0.15
 FAILED: Final = 0.15
 """Share of the runtimes whose store fails."""
 
+FULL: Final = 0.1
+"""Share of the runtimes whose store has no space for a commit."""
+
 MAX_BLOWS: Final = 14
 """A step whose attempt is lost with twenty runtimes fails, rightly too; and every schedule must come to its end."""
 
@@ -74,6 +77,7 @@ class SeededFaults(Faults):
             is_zombie=kind < ZOMBIES,
             is_graceful=kind >= 1 - CLOSED,
             fails_store=1 - CLOSED - FAILED <= kind < 1 - CLOSED,
+            is_full=1 - CLOSED - FAILED - FULL <= kind < 1 - CLOSED - FAILED,
             workers=chance.choice((0.5, 1.0)) if victims != "runtime" else 0.0,
             down_s=chance.choice((0.0, 0.0, 0.5, 20.0)),
         )

@@ -6,13 +6,16 @@ not know that it was replaced, is refused as every backend refuses a stale epoch
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
 
 import msgspec
 
-from greenroom.runtime.contracts.errors import Fenced, StorageError
+from greenroom.runtime.contracts.errors import Fenced, StorageError, StorageFull
 from greenroom.runtime.contracts.records import JournalRow, Key, Record, Table
 from greenroom.runtime.contracts.storage import CompactReport, PurgeReceipt, Query, Storage, StoreHealth, VerifyReport
 from greenroom.testing.faults import Blow, Faults
+
+NO_SPACE: Final = "there is no space left on the disk"
 
 Watch = Callable[[Sequence[Record]], None]
 """Sees what was kept."""
@@ -57,6 +60,7 @@ class StoreLife:
         self._on_blow = on_blow
         self.epoch = epoch
         self._turn = asyncio.Lock()
+        self._failures = 0
         self.is_over = False
         self.is_zombie = False
         self.is_broken = False
@@ -64,7 +68,10 @@ class StoreLife:
 
     async def append(self, records: Sequence[Record]) -> int:
         """Keep the records, unless this life ends here. In the order of the calls, as every backend does."""
+        failures = self._failures
         async with self._turn:
+            if failures != self._failures:
+                raise StorageFull(NO_SPACE)  # it was called before the other was told
             return await self._append(records)
 
     async def _append(self, records: Sequence[Record]) -> int:
@@ -77,6 +84,9 @@ class StoreLife:
         if blow is not None and blow.loses_the_commit:
             self._on_blow(blow)
             await self._check()
+            if blow.is_full:
+                self._failures += 1
+                raise StorageFull(NO_SPACE)
         seq = await self._storage.append(records)
         self._commits.on_kept(records)
         if is_commit:
