@@ -228,6 +228,7 @@ class Journal:
             return failure if is_passing(error) else self._stop_writing(failure)
         try:
             segment.sync(size)
+            self._calls.ring()
             self._epoch.check_near()
         except OSError as error:
             # The system may have dropped the dirty pages, and a second fdatasync would say all is well: never again.

@@ -20,6 +20,7 @@ class LoopCalls:
         self._loop = loop
         self._calls: deque[Callable[[], None]] = deque()
         self._is_calling = False
+        self._is_rung = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         loop.add_reader(self._bell, self._on_bell)
 
@@ -28,8 +29,14 @@ class LoopCalls:
         self._calls.extend(calls)
         if self._loop.is_closed():
             return False
-        os.eventfd_write(self._bell, _READY)
+        if not self._is_rung:
+            self.ring()
         return True
+
+    def ring(self) -> None:
+        """Wake the loop, which takes longer than it takes to find out whether there is a call. For the thread."""
+        self._is_rung = True
+        os.eventfd_write(self._bell, _READY)
 
     def close(self) -> None:
         """Listen no more, once the thread has ended."""
@@ -38,6 +45,7 @@ class LoopCalls:
 
     def _on_bell(self) -> None:
         os.eventfd_read(self._bell)
+        self._is_rung = False  # before it looks: what is added from here on rings again
         if not self._is_calling and self._calls:
             self._is_calling = True
             self._call_next()
