@@ -268,8 +268,9 @@ async def connect(
     client = make_client(loaded, workspace=workspace, config=settled)
     if loaded is not None:
         await register(client, loaded, source_of(loaded, app if isinstance(app, str) else None))
-    else:
-        await client.status()
+    status = await client.status()
+    if "storage" in status:  # the runtime's, whatever this process is configured with
+        client.storage = StoreReader(status["storage"]["url"])
     return client
 
 

@@ -200,13 +200,18 @@ async def main():
     config = Config(root=sys.argv[1], runtime={"address": sys.argv[2]})
     runtime = await greenroom.connect(app, config=config)
     print((await runtime.workflow("by-value").run(21, timeout_s=60)).output)
+    await runtime.flush()
+    print(len(runtime.storage.sql("select * from runs where target = 'by-value'")))
 
 asyncio.run(main())
 """
 
 
 async def test_a_notebook_brings_its_code_by_value(runtime: RuntimeClient, tmp_path: Path) -> None:
-    """Another process joins, defines steps in its main module, and they run on the cluster's workers."""
+    """Another process joins, defines steps in its main module, and they run on the cluster's workers.
+
+    It reads the runtime's store, though it is configured with a folder of its own.
+    """
     import ray
 
     script = tmp_path / "notebook.py"
@@ -220,4 +225,4 @@ async def test_a_notebook_brings_its_code_by_value(runtime: RuntimeClient, tmp_p
         timeout=LIMIT_S,
         check=False,
     )
-    assert done.stdout.strip() == "42", done.stderr
+    assert done.stdout.split() == ["42", "1"], done.stderr
