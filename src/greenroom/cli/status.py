@@ -25,7 +25,7 @@ def status(*, address: AddressOption = None, workspace: WorkspaceOption = "defau
         "state": state.get("state"),
         "http": http or "none",
         "bundle": state.get("bundle") or "none",
-        "open runs": state.get("runs_in_memory"),
+        "runs in memory": state.get("runs_in_memory"),
         "in motion": state.get("running"),
         "timers": state.get("timers"),
         "workers": describe_workers(state.get("workers")),
