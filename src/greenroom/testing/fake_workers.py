@@ -81,7 +81,8 @@ class FakeWorker:
         await asyncio.sleep(self._faults.delay_s())
         if self.is_dead:
             raise WorkerLost(self.name)
-        self._held.clear()
+        for caller in [known for known in self._held if known <= epoch]:  # what a newer one is owed stays
+            del self._held[caller]
         self._said.clear()
         attached = self._executor.attach(epoch)
         running = _attached.decode(attached).running
