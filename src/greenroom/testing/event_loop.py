@@ -28,6 +28,9 @@ MAX_VIRTUAL_S: Final = 6 * 3600.0
 MAX_ENDINGS: Final = 8
 """How often what is left over is ended, when a simulation is."""
 
+TURNS_TO_READ: Final = 2
+"""Turns until an error has been read: in one the callbacks of the task's end run, in the next those they have woken."""
+
 
 class Stuck(Exception):
     """Nothing is ready, nothing will be: what the simulation waits for never happens."""
@@ -93,7 +96,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self.tasks: list[asyncio.Task[Any]] = []
         self.set_task_factory(self._task)
         if chance is not None:
-            self._ready = _Shuffled(chance)
+            self._ready: deque[Any] = _Shuffled(chance)
 
     def _task(self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
         task = _NumberedTask(len(self.tasks), work, loop=loop, **options)
@@ -101,9 +104,17 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return task
 
     def unseen(self) -> list[asyncio.Task[Any]]:
-        """Return the tasks that failed and whose error nobody has asked for."""
-        # `_log_traceback` is what asyncio itself goes by when it complains of such a task.
-        return [task for task in self.tasks if task.done() and getattr(task, "_log_traceback", False)]
+        """Return the tasks that failed and whose error nobody asks for, for a loop that has come to its end.
+
+        A task may have failed in the very last turn: whoever reads its error would do so in the next ones.
+        """
+        failed = [task for task in self.tasks if _is_unseen(task)]
+        if failed:
+            self._ready = deque(self._ready)  # in order, so that a turn leaves out nobody
+            for _ in range(TURNS_TO_READ):
+                self.call_soon(self.stop)
+                self.run_forever()
+        return [task for task in failed if _is_unseen(task)]
 
     def time(self) -> float:
         """Return the virtual time, from 0."""
@@ -162,6 +173,11 @@ def run_simulated(
         _forget(loop)
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def _is_unseen(task: asyncio.Task[Any]) -> bool:
+    # `_log_traceback` is what asyncio itself goes by when it complains of such a task.
+    return task.done() and getattr(task, "_log_traceback", False)
 
 
 def _end_all(loop: SimulatedLoop) -> None:
