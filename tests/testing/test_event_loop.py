@@ -33,6 +33,7 @@ def _complaints(order: int | None, begin: Callable[[], object], turns: int = 0) 
 
 @pytest.mark.parametrize("turns", [0, 20])
 def test_an_error_that_nobody_asks_for_is_complained_of(turns: int) -> None:
+    """Whether the task failed early or in the last turn."""
     complaints = _complaints(None, lambda: asyncio.create_task(_fail()), turns)
 
     assert len(complaints) == 1
@@ -41,6 +42,7 @@ def test_an_error_that_nobody_asks_for_is_complained_of(turns: int) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_an_error_of_the_last_turn_is_seen_by_the_callback_of_its_task(order: int | None) -> None:
+    """The callback is due in the turn after the end, in whatever order the turns before ran."""
     def begin() -> object:
         task = asyncio.create_task(_fail())
         task.add_done_callback(lambda ended: ended.exception())
@@ -51,6 +53,7 @@ def test_an_error_of_the_last_turn_is_seen_by_the_callback_of_its_task(order: in
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_an_error_of_the_last_turn_is_seen_by_who_waits_for_its_task(order: int | None) -> None:
+    """Who waits is woken in the turn after the end and reads in the one after that."""
     async def watch(task: asyncio.Task[None]) -> None:
         await asyncio.wait({task})
         task.exception()
