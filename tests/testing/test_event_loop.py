@@ -43,6 +43,7 @@ def test_an_error_that_nobody_asks_for_is_complained_of(turns: int) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_an_error_of_the_last_turn_is_seen_by_the_callback_of_its_task(order: int | None) -> None:
     """The callback is due in the turn after the end, in whatever order the turns before ran."""
+
     def begin() -> object:
         task = asyncio.create_task(_fail())
         task.add_done_callback(lambda ended: ended.exception())
@@ -54,6 +55,7 @@ def test_an_error_of_the_last_turn_is_seen_by_the_callback_of_its_task(order: in
 @pytest.mark.parametrize("order", ORDERS)
 def test_an_error_of_the_last_turn_is_seen_by_who_waits_for_its_task(order: int | None) -> None:
     """Who waits is woken in the turn after the end and reads in the one after that."""
+
     async def watch(task: asyncio.Task[None]) -> None:
         await asyncio.wait({task})
         task.exception()
