@@ -50,6 +50,7 @@ class WorkerDesk:
         on_reports: Called with reports, in order; when it returns they are durable.
         on_lost: Called once when the worker is dead.
         clock: Time.
+        on_proved: Called when a worker that was doubted has said something.
     """
 
     def __init__(
@@ -59,8 +60,11 @@ class WorkerDesk:
         on_reports: "Callable[[WorkerDesk, tuple[Report, ...]], Awaitable[None]]",
         on_lost: "Callable[[WorkerDesk], Awaitable[None]]",
         clock: Clock,
+        *,
+        on_proved: "Callable[[WorkerDesk], None]",
     ) -> None:
         self.link = link
+        self._on_proved = on_proved
         self._clock = clock
         self.running: dict[tuple[str, str], int] = {}
         self._threaded: set[tuple[str, str]] = set()
@@ -77,6 +81,7 @@ class WorkerDesk:
         self._open = 0
         self._full_at: float | None = None
         self._is_ack_due = False
+        self._is_doubted = False
         self._is_kicked = False
         self._is_dead = False
         self._is_taking = False
@@ -105,6 +110,8 @@ class WorkerDesk:
         A body that waits for what it has called does not count: all would else wait for each other. Twice as many
         bodies as there are threads keep the threads busy while reports are under way.
         """
+        if self._is_doubted:
+            return False
         if self.link.pool == ALONE:
             return not self.running
         if is_threaded:
@@ -135,6 +142,12 @@ class WorkerDesk:
         if item.options.is_threaded:
             self._threaded.add(place)
         self._items.append((scope, item))
+        self._kick()
+
+    def doubt(self) -> None:
+        """Give it nothing until it has said something: it may have died with another, and nobody knows yet."""
+        self._is_doubted = True
+        self._is_ack_due = True
         self._kick()
 
     def cancel(self, attempt: AttemptId) -> None:
@@ -218,9 +231,12 @@ class WorkerDesk:
         if reply.is_stale:
             self._is_dead = True
             return
+        was_doubted, self._is_doubted = self._is_doubted, False
         if reply.reports:
             self._sort_in(reply)
         self._pump()
+        if was_doubted:
+            self._on_proved(self)
 
     def _sort_in(self, reply: Reports) -> None:
         """Take replies in the order of their numbers: calls of an asynchronous actor overtake each other."""

@@ -7,6 +7,7 @@ because a bundle's code is missing, the items keep waiting and `problems` says w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import chain
 
 from greenroom.runtime.contracts.errors import StorageError
 from greenroom.runtime.contracts.plan import BundleSource
@@ -322,11 +323,14 @@ class Pools:
         desk.give(scope, item)
 
     def _desk(self, link: WorkerLink) -> WorkerDesk:
-        return WorkerDesk(link, self._epoch, self._reported, self._worker_lost, self._clock)
+        return WorkerDesk(link, self._epoch, self._reported, self._worker_lost, self._clock, on_proved=self._proved)
 
     async def _reported(self, _desk: WorkerDesk, reports: tuple[Report, ...]) -> None:
         if self._on_reports is not None:
             await self._on_reports(reports)
+
+    def _proved(self, desk: WorkerDesk) -> None:
+        self._drain((desk.link.bundle, desk.link.pool))
 
     async def _worker_lost(self, desk: WorkerDesk) -> None:
         place = (desk.link.bundle, desk.link.pool)
@@ -334,6 +338,8 @@ class Pools:
         desks = self._desks.get(place, [])
         if desk in desks:
             desks.remove(desk)
+        for other in chain.from_iterable(self._desks.values()):
+            other.doubt()  # what takes several at once is told one by one: their steps must not die with each of them
         lost = [(run_id, path, attempt) for (run_id, path), attempt in desk.running.items()]
         for run_id, path, _ in lost:
             self._holders.pop((run_id, path), None)
