@@ -69,12 +69,12 @@ def read_traceparent(header: str | None) -> Trace:
     return Trace(trace_id=found[1], parent_span_id=found[2])
 
 
-def read_caller(
+async def read_caller(
     request: Request,
     idempotency_key: Annotated[str | None, Header(max_length=256)] = None,
     traceparent: Annotated[str | None, Header()] = None,
 ) -> Caller:
-    """Return who calls."""
+    """Return who calls; without `async` FastAPI would do this in a thread, at every request."""
     state = request.app.state
     client_for: ClientFor = state.client_for
     return Caller(

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal
 
-from tests.host.harness import calm
+from tests.serve.reader import Reader
 from tests.serve.stage import ScriptedTurns, Stage, said
 
 
@@ -76,8 +76,9 @@ async def test_a_child_is_deleted_with_its_root_only(stage: Stage) -> None:
 async def test_a_stream_of_a_run_that_is_deleted_ends(stage: Stage) -> None:
     """The reader has seen what there was; nothing hangs."""
     await stage.post("/api/workflows/ask/start-async?runId=r", {"inputData": 1})
-    reading = asyncio.ensure_future(stage.get("/api/runs/r/events"))
-    await calm()
-    assert not reading.done()
+    reader = Reader("GET", "/api/runs/r/events")
+    reading = asyncio.create_task(stage.api(reader.scope, reader.receive, reader.send))
+    while b"event: run_suspended" not in await asyncio.wait_for(reader.received.get(), 5):
+        pass
     await stage.http.delete("/api/runs/r")
-    assert "event: run_suspended" in (await asyncio.wait_for(reading, 5)).text
+    await asyncio.wait_for(reading, 5)
