@@ -50,7 +50,7 @@ class WorkerDesk:
         on_reports: Called with reports, in order; when it returns they are durable.
         on_lost: Called once when the worker is dead.
         clock: Time.
-        on_proved: Called when a worker that was doubted has said something.
+        on_proved: Called when a worker that was doubted has answered.
     """
 
     def __init__(
@@ -81,7 +81,8 @@ class WorkerDesk:
         self._open = 0
         self._full_at: float | None = None
         self._is_ack_due = False
-        self._is_doubted = False
+        self._doubts = 0
+        self._proved = 0
         self._is_kicked = False
         self._is_dead = False
         self._is_taking = False
@@ -144,10 +145,16 @@ class WorkerDesk:
         self._items.append((scope, item))
         self._kick()
 
+    @property
+    def _is_doubted(self) -> bool:
+        return self._proved < self._doubts
+
     def doubt(self) -> None:
-        """Give it nothing until it has said something: it may have died with another, and nobody knows yet."""
-        self._is_doubted = True
-        self._is_ack_due = True
+        """Give it nothing until it has answered what it is sent from now on: it may have died with another.
+
+        What it has said before may still be under way, and tells nothing of now.
+        """
+        self._doubts += 1
         self._kick()
 
     def cancel(self, attempt: AttemptId) -> None:
@@ -188,13 +195,15 @@ class WorkerDesk:
             self._open += 1
             if self._open == MAX_OPEN:
                 self._full_at = self._clock.now()
-            task = asyncio.create_task(self._exchange(_encode(exchange)))
+            task = asyncio.create_task(self._exchange(_encode(exchange), self._doubts))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def _has_reason(self) -> bool:
         if self._items or self._cancels or self._answers or self._is_ack_due:
             return True
+        if self._is_doubted:
+            return True  # of two exchanges it answers the older at once
         return self._open == 0  # one always waits at the worker: its end is how an idle worker's death is known
 
     def _gather(self) -> Exchange:
@@ -219,7 +228,7 @@ class WorkerDesk:
         self._cancels, self._answers, self._is_ack_due = [], [], False
         return exchange
 
-    async def _exchange(self, payload: bytes) -> None:
+    async def _exchange(self, payload: bytes, doubts: int) -> None:
         try:
             reply = _reports.decode(await self.link.exchange(payload))
         except WorkerLost:
@@ -231,11 +240,11 @@ class WorkerDesk:
         if reply.is_stale:
             self._is_dead = True
             return
-        was_doubted, self._is_doubted = self._is_doubted, False
+        was_doubted, self._proved = self._is_doubted, max(self._proved, doubts)
         if reply.reports:
             self._sort_in(reply)
         self._pump()
-        if was_doubted:
+        if was_doubted and not self._is_doubted:
             self._on_proved(self)
 
     def _sort_in(self, reply: Reports) -> None:

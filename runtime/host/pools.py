@@ -76,6 +76,7 @@ class Pools:
         self._on_reports: OnReports | None = None
         self._on_lost: OnLost | None = None
         self._missing: set[tuple[str, str]] = set()
+        self._deaths = 0
         self.problems: dict[str, str] = {}
 
     async def open(self, epoch: int, on_reports: OnReports, on_lost: OnLost) -> dict[tuple[str, str], int]:
@@ -87,6 +88,7 @@ class Pools:
             try:
                 reports = await desk.attach()
             except WorkerLost:
+                self._deaths += 1
                 continue
             self._desks.setdefault((link.bundle, link.pool), []).append(desk)
             for place, attempt in desk.running.items():
@@ -96,6 +98,8 @@ class Pools:
             for report in reports:
                 place = (report.run_id, report.path)
                 living[place] = max(living.get(place, 0), report.attempt)  # of an older one the runtime may know
+        if self._deaths:
+            self._doubt_all()
         for place in list(self._desks):
             self._ensure(place)
         return living
@@ -260,7 +264,8 @@ class Pools:
                     max_threads=self._max_threads,
                 )
                 try:
-                    desk = self._desk(await self._spawner.spawn(spec))
+                    link, deaths = await self._spawner.spawn(spec), self._deaths
+                    desk = self._desk(link)
                     await desk.attach()
                     await self._confirm()
                 except StorageError as error:
@@ -289,6 +294,8 @@ class Pools:
             self._starting[place] -= 1
         self.problems.pop(bundle, None)
         self._desks.setdefault(place, []).append(desk)
+        if self._deaths > deaths:
+            desk.doubt()
         self._ensure(place)
         self._drain(place)
 
@@ -332,14 +339,22 @@ class Pools:
     def _proved(self, desk: WorkerDesk) -> None:
         self._drain((desk.link.bundle, desk.link.pool))
 
+    def _doubt_all(self) -> None:
+        """Give no worker anything until it has answered: several die at once and it is told one by one.
+
+        Else what one had in hand would go to the next, and die again of the same cause.
+        """
+        for desk in chain.from_iterable(self._desks.values()):
+            desk.doubt()
+
     async def _worker_lost(self, desk: WorkerDesk) -> None:
         place = (desk.link.bundle, desk.link.pool)
         log.warning("worker %s died with %d attempts", desk.link.name, desk.load)
         desks = self._desks.get(place, [])
         if desk in desks:
             desks.remove(desk)
-        for other in chain.from_iterable(self._desks.values()):
-            other.doubt()  # what takes several at once is told one by one: their steps must not die with each of them
+        self._deaths += 1
+        self._doubt_all()
         lost = [(run_id, path, attempt) for (run_id, path), attempt in desk.running.items()]
         for run_id, path, _ in lost:
             self._holders.pop((run_id, path), None)
