@@ -11,6 +11,7 @@ from collections import Counter
 import pytest
 
 from greenroom import App, StepContext, Workflow, step
+from greenroom.runtime.host.desk import WorkerDesk
 from greenroom.testing.event_loop import Stuck, run_simulated
 from greenroom.testing.scenario import Scenario
 from greenroom.testing.simulation import Simulation
@@ -80,6 +81,15 @@ def test_a_runtime_that_repeats_work_is_found_out() -> None:
 
     simulation = Simulation(Scenario(name="counting", make=make, input=1))
     assert any("output is" in line for seed in range(10) for line in simulation.check(seed))
+
+
+def test_a_runtime_that_gives_steps_to_workers_that_died_with_theirs_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """30. Workers die at once and the news comes one by one: a step dies once with all of them."""
+    monkeypatch.setattr(WorkerDesk, "doubt", lambda _desk: None)
+    lines = (line for seed in range(1000) for line in simulation_of(seed).check(seed))
+    assert any("its pool's workers less often" in line for line in lines)
 
 
 def test_a_run_that_never_ends_is_found_out() -> None:

@@ -1,9 +1,12 @@
 """The simulator's workers. What they lose and repeat is what a real link to a real worker may lose and repeat."""
 
+import asyncio
+
 import msgspec
+import pytest
 
 from greenroom import App, Workflow, step
-from greenroom.runtime.contracts.ports import WorkerLink, WorkerSpec
+from greenroom.runtime.contracts.ports import WorkerLink, WorkerLost, WorkerSpec
 from greenroom.runtime.contracts.work import Exchange, Finished, Reports, Scope, WorkItem
 from greenroom.storage.memory import MemoryStorage
 from greenroom.testing.event_loop import run_simulated
@@ -23,6 +26,16 @@ class Repeating(Faults):
 @step
 async def double(value: int) -> int:
     return value * 2
+
+
+class Slow(Faults):
+    """Every message is under way for some time, when it is switched on."""
+
+    DELAY_S = 1.0
+    is_on = False
+
+    def delay_s(self) -> float:
+        return self.DELAY_S * self.is_on
 
 
 async def finished(worker: WorkerLink, epoch: int, *paths: str) -> list[str]:
@@ -55,3 +68,28 @@ def test_a_runtime_that_was_replaced_takes_no_answer_from_the_newer_one() -> Non
         return seen
 
     assert run_simulated(main()) == [["first"], ["first"], ["second"]]
+
+
+def test_the_news_of_a_death_comes_behind_what_was_on_its_way() -> None:
+    """30. What left the worker before it died arrives, and those that talk to it wait till they know."""
+
+    async def main() -> list[object]:
+        faults = Slow()
+        app = App(workflows=[Workflow("w", input=int).then(double)])
+        spawner = FakeSpawner({"b": app}, MemoryStorage(), clock=lambda: 0.0, faults=faults)
+        worker = await spawner.spawn(WorkerSpec(pool="steps", bundle="b", number=0))
+        await worker.attach(1)
+        clock = asyncio.get_running_loop().time
+        faults.is_on = True
+        reply = asyncio.create_task(finished(worker, 1, "first"))
+        await asyncio.sleep(3 * Slow.DELAY_S / 2)
+        dying = asyncio.create_task(spawner.workers[0].die(5.0))
+        seen: list[object] = [await reply, spawner.living, list(await spawner.adopt()) == [worker], clock()]
+        for talk in (finished(worker, 1, "second"), worker.attach(2)):
+            with pytest.raises(WorkerLost):
+                await talk
+            seen.append(clock())
+        await dying
+        return [*seen, await spawner.adopt()]
+
+    assert run_simulated(main()) == [["first"], [], True, 2.0, 6.5, 7.5, []]

@@ -194,7 +194,7 @@ class FakeRuntime:
         living = self.spawner.living
         for index in self.faults.chosen([worker.pool for worker in living], blow.workers):
             living[index].drop()
-            self._begin(living[index].die())
+            self._begin(living[index].die(self.faults.told_after_s()))
         if not blow.hits_runtime or self._life.is_over or (self._is_closing and blow.is_graceful):
             return
         self.deaths += 1

@@ -1,4 +1,7 @@
-"""Workers in this process: the real executor, a link that can stall and repeat itself, and a death like a process's."""
+"""Workers in this process: the real executor, a link that can stall and repeat itself, and a death like a process's.
+
+The news of a death may come late, and what a worker has answered before it died may come before the news.
+"""
 
 import asyncio
 import random
@@ -66,7 +69,8 @@ class FakeWorker:
         self._faults = faults
         self._on_dispatch = on_dispatch
         self._hold = hold
-        self._death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_dead = False
+        self._told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._said: list[bytes] = []
         self._held: defaultdict[int, list[asyncio.Task[bytes]]] = defaultdict(list)
         self._talks: set[asyncio.Task[bytes]] = set()
@@ -74,12 +78,18 @@ class FakeWorker:
     @property
     def is_dead(self) -> bool:
         """True when nothing of it goes on any more."""
-        return self._death.done()
+        return self._is_dead
+
+    @property
+    def is_known_dead(self) -> bool:
+        """True when also those that talk to it know."""
+        return self._told.done()
 
     async def attach(self, epoch: int) -> bytes:
         """Take it over."""
         await asyncio.sleep(self._faults.delay_s())
         if self.is_dead:
+            await asyncio.wait({self._told})
             raise WorkerLost(self.name)
         for caller in [known for known in self._held if known <= epoch]:  # what a newer one is owed stays
             del self._held[caller]
@@ -90,12 +100,15 @@ class FakeWorker:
         return attached
 
     async def exchange(self, payload: bytes) -> bytes:
-        """Talk to it; fails when it dies meanwhile."""
-        if self.is_dead:
+        """Talk to it; fails when it is known that it died meanwhile."""
+        if self.is_known_dead:
             raise WorkerLost(self.name)
         request = _exchange.decode(payload)
         for item in request.items:
             self._on_dispatch(self, request.scopes[item.scope], item)
+        if self.is_dead:
+            await asyncio.wait({self._told})
+            raise WorkerLost(self.name)
         # By caller: a zombie still talks to it, and what the one is answered never comes to the other.
         held = self._held[request.epoch]
         if not held or request.items or request.cancels or request.answers:
@@ -103,9 +116,11 @@ class FakeWorker:
             if self._said and self._faults.is_repeated():
                 return self._said[0]  # what this one is answered comes as the answer to the next
         talk = held.pop(0)
-        either: set[asyncio.Future[Any]] = {talk, self._death}
+        either: set[asyncio.Future[Any]] = {talk, self._told}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if self.is_dead:
+        if talk.cancelled():
+            await asyncio.wait({self._told})
+        if self.is_known_dead:
             raise WorkerLost(self.name)
         return talk.result()
 
@@ -137,6 +152,8 @@ class FakeWorker:
                 self._leave(AttemptId(run_id=report.run_id, path=report.path, attempt=report.attempt))
         if said.reports:
             self._said = [*self._said[1 - MAX_REMEMBERED :], reply]
+        if (talk := asyncio.current_task()) is not None:
+            self._talks.discard(talk)  # from here on it is under way, and its sender may die
         if delay_s := self._faults.delay_s():
             await asyncio.sleep(delay_s)
         return reply
@@ -145,15 +162,18 @@ class FakeWorker:
         if self.running.get((attempt.run_id, attempt.path)) == attempt.attempt:
             del self.running[attempt.run_id, attempt.path]
 
-    async def die(self) -> None:
-        """Die like a process: nothing it was doing goes on."""
+    async def die(self, told_after_s: float = 0.0) -> None:
+        """Die like a process: nothing it was doing goes on; those that talk to it learn it some time later."""
         self.drop()
         await self._executor.close()
+        if told_after_s:
+            await asyncio.sleep(told_after_s)
+        if not self._told.done():
+            self._told.set_result(None)
 
     def drop(self) -> None:
-        """Be dead from this moment on; `die` ends the bodies."""
-        if not self._death.done():
-            self._death.set_result(None)
+        """Be dead from this moment on; `die` ends the bodies and lets it be known."""
+        self._is_dead = True
         self.running.clear()
         for talk in list(self._talks):
             talk.cancel()
@@ -202,8 +222,8 @@ class FakeSpawner:
         return [worker for worker in self.workers if not worker.is_dead]
 
     async def adopt(self) -> Sequence[WorkerLink]:
-        """Return those that live."""
-        return self.living
+        """Return those that live, as far as is known."""
+        return [worker for worker in self.workers if not worker.is_known_dead]
 
     async def spawn(self, spec: WorkerSpec) -> WorkerLink:
         """Start one."""

@@ -7,8 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from greenroom.runtime.core.dispatch import ALONE
+
 Moment = Literal["before", "after"]
 """Whether what is being committed is lost, or kept without an answer."""
+
+
+def family_of(pool: str) -> str:
+    """Return the pool that a pool belongs to: under one step die workers of both."""
+    return "steps" if pool == ALONE else pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +70,10 @@ class Faults:
     def is_stillborn(self) -> bool:
         """Return whether a worker dies while it starts."""
         return False
+
+    def told_after_s(self) -> float:
+        """Return how long a worker has been dead before those that talk to it learn it."""
+        return 0.0
 
     def turns_to_leave(self) -> int | None:
         """Return after how many turns of the loop who has asked goes away and another asks the same, or None."""

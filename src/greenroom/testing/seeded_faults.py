@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from greenroom.runtime.core.dispatch import ALONE
-from greenroom.testing.faults import Blow, Faults, Moment
+from greenroom.testing.faults import Blow, Faults, Moment, family_of
 
 MAX_DEAD: Final = 2
-"""Most workers of one pool that die: a third death under one step is, rightly, another result, `WorkerDied`."""
+"""How often workers of one pool die, any number at once: a third death under one step is, rightly, another result."""
 
 ZOMBIES: Final = 0.2
 """Share of the runtimes replaced without their knowing it."""
@@ -38,7 +37,7 @@ class SeededFaults(Faults):
 
     Attributes:
         blows: Who died so far.
-        dead: Workers that died so far, by pool.
+        dead: How often workers died so far, by pool.
         is_calm: Nothing goes wrong any more; set when the run has ended.
     """
 
@@ -51,6 +50,7 @@ class SeededFaults(Faults):
         self._repeats = chance.choice((0.0, 0.0, 0.2))
         self._stillborn = chance.choice((0.0, 0.0, 0.3))
         self._leaving = chance.choice((0.0, 0.0, 0.0, 0.2))
+        self._unknown = chance.choice((0.0, 0.5))
         self.blows: list[Blow] = []
         self.dead: Counter[str] = Counter()
         self.is_calm = False
@@ -99,6 +99,12 @@ class SeededFaults(Faults):
         """Return whether a worker dies while it starts."""
         return bool(self._stillborn) and not self.is_calm and self._chance.random() < self._stillborn
 
+    def told_after_s(self) -> float:
+        """Return how long a worker has been dead before those that talk to it learn it."""
+        if not self._unknown or self.is_calm or self._chance.random() >= self._unknown:
+            return 0.0
+        return self._chance.choice((0.001, 0.05, 1.0, 15.0))
+
     def turns_to_leave(self) -> int | None:
         """Return after how many turns of the loop who has asked goes away, or None."""
         if not self._leaving or self.is_calm or self._chance.random() >= self._leaving:
@@ -107,10 +113,8 @@ class SeededFaults(Faults):
 
     def chosen(self, pools: Sequence[str], share: float) -> list[int]:
         """Return which workers die."""
-        found: list[int] = []
-        families = ["steps" if pool == ALONE else pool for pool in pools]  # under one step die those of both
-        for index in self._chance.sample(range(len(pools)), round(len(pools) * share)):
-            if self.dead[families[index]] < MAX_DEAD:
-                self.dead[families[index]] += 1
-                found.append(index)
+        families = [family_of(pool) for pool in pools]
+        chosen = self._chance.sample(range(len(pools)), round(len(pools) * share))
+        found = [index for index in chosen if self.dead[families[index]] < MAX_DEAD]
+        self.dead.update({families[index] for index in found})
         return found

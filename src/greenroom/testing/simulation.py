@@ -28,6 +28,9 @@ RUNS: Final = (1, 1, 1, 1, 1, 1, 1, 1, 1, 3)
 CALLERS: Final = (1, 1, 3)
 """How many callers try the same thing."""
 
+WORKERS: Final = (1, 2, 3)
+"""How many workers each pool has."""
+
 MAX_SETTLE_S: Final = 60
 """Virtual time after the end in which everything must come to rest: callbacks, messages under way, cancels."""
 
@@ -41,7 +44,7 @@ class Story:
         calls: How often each body ran.
         timeouts: How many attempts of each step did not end within their time.
         deaths: How often the runtime died.
-        worker_deaths: How often workers died.
+        worker_deaths: How often workers of a pool died, any number at once.
         commits: How many commits there were, the lost ones among them.
         trace: Hash of everything that happened.
         violations: What must not have been.
@@ -106,6 +109,7 @@ class Simulation:
         faults = SeededFaults(chance) if chance is not None else None
         fake = FakeRuntime(
             self._app,
+            workers=chance.choice(WORKERS) if chance is not None else 1,
             clock=LoopClock(),
             model=model,
             faults=faults,
@@ -123,6 +127,7 @@ class Simulation:
             if faults is not None:
                 faults.is_calm = True
             await _afterwards(fake, [result for _, result in results], witness)
+            witness.check_deaths(faults.dead if faults is not None else Counter())
             for driver, (_, result) in zip(drivers, results, strict=bool(drivers)):
                 witness.violations += _unlike(driver, result, witness)
         calls = Counter(self._calls)
@@ -161,7 +166,7 @@ class Simulation:
             surplus = story.calls[path] - rounds * self.peaceful.calls[path]
             late = max(0, story.timeouts[path] - rounds * self.peaceful.timeouts[path])  # a stall may outlast a timeout
             if runs and surplus > runs * story.worker_deaths + late:
-                why = f"{story.worker_deaths} workers died, {late} attempts more were too late"
+                why = f"workers died {story.worker_deaths} times, {late} attempts more were too late"
                 wrong.append(f"{path!r} ran {surplus} times too often; {why}")
             if runs and self._scenario.is_once(path) and story.calls[path] > runs:
                 wrong.append(f'{path!r} has effect="once" and ran {story.calls[path]} times in {runs} runs')

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from greenroom.runtime.contracts.entries import (
     AttemptEnded,
+    AttemptLost,
     Entry,
     Failed,
     Resumed,
@@ -21,6 +22,7 @@ from greenroom.runtime.contracts.entries import (
 from greenroom.runtime.contracts.records import JournalRow, LedgerRow, Record, RunHead
 from greenroom.runtime.contracts.work import Scope, WorkItem
 from greenroom.testing.fake_workers import FakeWorker
+from greenroom.testing.faults import family_of
 
 ROUNDING_S: Final = 1e-3
 """Times near the clock's start have no more digits than this, and some to spare."""
@@ -37,6 +39,7 @@ class Witness:
         signaled: Keys of the signals in the journal, by run.
         heads: The newest row of each run and child run.
         timeouts: How many attempts of each step did not end within their time, over all runs.
+        deaths: How many attempts of each step died with their worker, by run and path.
     """
 
     def __init__(self) -> None:
@@ -45,6 +48,8 @@ class Witness:
         self.signaled: dict[str, list[str | None]] = {}
         self.heads: dict[str, RunHead] = {}
         self.timeouts: Counter[str] = Counter()
+        self.deaths: Counter[tuple[str, str]] = Counter()
+        self._pools: dict[tuple[str, str], str] = {}
         self._trace = hashlib.blake2b(digest_size=16)
         self._groups: dict[str, int] = {}
         self._intended: dict[tuple[str, str, int], float] = {}
@@ -93,6 +98,7 @@ class Witness:
         if attempt in self._ended:
             self._wrong(f"attempt {item.attempt} of {item.path!r} was dispatched after its outcome")
         self._dispatched.add(attempt)
+        self._pools[scope.run_id, item.path] = family_of(worker.pool)
         if item.options.timeout_s is not None:
             self._times_s[attempt] = item.options.timeout_s
 
@@ -100,6 +106,17 @@ class Witness:
         """See that what was paid for is charged exactly once."""
         if set(self._charged) != self._paid or max(self._charged.values(), default=1) > 1:
             self._wrong(f"paid turns {sorted(self._paid)}, ledger entries {sorted(self._charged.elements())}")
+
+    def check_deaths(self, events: Mapping[str, int]) -> None:
+        """See that no step has died more often than workers of its pool did, any number at once.
+
+        Args:
+            events: How often workers died, by pool.
+        """
+        for (run_id, path), deaths in self.deaths.items():
+            pool = self._pools.get((run_id, path))  # without one it was never sent
+            if deaths > (events[pool] if pool is not None else sum(events.values())):
+                self._wrong(f"{path!r} of {run_id} died {deaths} times, its pool's workers less often: {dict(events)}")
 
     def _journal(self, row: JournalRow) -> None:
         last = self._groups.get(row.run_id, 0)
@@ -117,6 +134,8 @@ class Witness:
                 self._intended[run_id, entry.path, entry.attempt] = entry.at
             case TimerFired(kind="attempt"):
                 self._timed_out(run_id, entry)
+            case AttemptLost(is_unseen=False):
+                self.deaths[run_id, entry.path] += 1
             case AttemptEnded():
                 self._outcome(run_id, entry)
             case Resumed():
