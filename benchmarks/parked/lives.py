@@ -25,10 +25,14 @@ class Lives:
 
     async def pid(self) -> int:
         """Return the runtime's process."""
-        import ray  # noqa: PLC0415 - after the configuration, which says what Ray reads from the environment
+        return int(await _runtime().begin.remote())
 
-        actor: Any = ray.get_actor(ACTOR_NAME, NAMESPACE)
-        return int(await actor.begin.remote())
+    async def empty_call_s(self) -> float:
+        """Return how long a call of the runtime takes in which it does nothing."""
+        runtime = _runtime()
+        begin = time.perf_counter()
+        await runtime.begin.remote()
+        return time.perf_counter() - begin
 
     async def resident_bytes(self) -> int:
         """Return the runtime's memory, as the kernel counts it."""
@@ -55,3 +59,9 @@ class Lives:
             message = f"process {dead} was killed and answers"
             raise RuntimeError(message)
         return seconds
+
+
+def _runtime() -> Any:
+    import ray  # noqa: PLC0415 - after the configuration, which says what Ray reads from the environment
+
+    return ray.get_actor(ACTOR_NAME, NAMESPACE)

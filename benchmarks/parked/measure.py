@@ -52,7 +52,7 @@ async def measure(lives: Lives, scale: Scale) -> list[Row]:
     memory_bytes = await lives.resident_bytes() - without_bytes
     sample = random.Random(1).sample(parked, 2 * scale.sample)
     status = await client.status()
-    alone = [await resume(client.run_handle(run_id)) for run_id in sample[: scale.sample]]
+    empty_s, alone = await resume_alone(lives, sample[: scale.sample])
     used_bytes = await lives.resident_bytes() - without_bytes
     together = await resume_together(client, sample[scale.sample :])
     return [
@@ -78,6 +78,7 @@ async def measure(lives: Lives, scale: Scale) -> list[Row]:
             figure=f"{cold_s:.2f} s",
             aim="under 10 s",
         ),
+        Row(name="an empty call of the runtime actor, before each resume", figure=milliseconds(empty_s)),
         *rows_of(f"{len(alone):,} resumes one by one", alone, "p99 under 20 ms"),
         *rows_of(f"{len(together):,} resumes, {CLIENTS} at a time", together, ""),
     ]
@@ -113,6 +114,19 @@ async def park(client: RuntimeClient, count: int) -> list[str]:
 async def warm(client: RuntimeClient) -> None:
     """Let the runtime do everything once: what a process needs at all is not what a parked run costs."""
     await resume_together(client, await park(client, WARM))
+
+
+async def resume_alone(lives: Lives, run_ids: Sequence[str]) -> tuple[list[float], list[Resumed]]:
+    """Resume runs one after the other; return what an empty call took before each, in seconds, and the resumes.
+
+    The empty calls tell what the machine and Ray take of a resume at that time.
+    """
+    empty_s: list[float] = []
+    alone: list[Resumed] = []
+    for run_id in run_ids:
+        empty_s.append(await lives.empty_call_s())
+        alone.append(await resume(lives.client.run_handle(run_id)))
+    return empty_s, alone
 
 
 async def resume_together(client: RuntimeClient, run_ids: Sequence[str]) -> list[Resumed]:
