@@ -148,7 +148,7 @@ class StepContext:
 
     @property
     def state(self) -> dict[str, Json]:
-        """The workflow's state as of this attempt's dispatch, with this body's own changes. A copy."""
+        """The workflow's state when this attempt was scheduled, with this body's own changes. A copy."""
         if self._state is None:
             self._state = copy.deepcopy(self._scope.state)
         return copy.deepcopy({**self._state, **self.patch})

@@ -1,13 +1,29 @@
 """What is committed together, and what each commit does once it is durable."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from greenroom.runtime.contracts.entries import AttemptEnded, AttemptLost, Fact
 from greenroom.runtime.contracts.events import Event
 from greenroom.runtime.contracts.records import LedgerRow, Record
-from greenroom.runtime.contracts.work import Answer, AttemptId, Call
-from greenroom.runtime.core.state import NodeState
+from greenroom.runtime.contracts.work import Answer, AttemptId, Call, Scope, WorkItem
+from greenroom.runtime.core.dispatch import pool_of, scope_of, work_item
+from greenroom.runtime.core.limits import priority_of
+from greenroom.runtime.core.state import NodeState, RunState
 from greenroom.runtime.host.book import RunEntry
+
+
+class Ready(NamedTuple):
+    """An attempt that may begin once its commit is durable, and all it is given.
+
+    Taken when the commit is made: what the run learns later is not durable yet when this is dispatched.
+    """
+
+    node: NodeState
+    pool: str
+    scope: Scope
+    item: WorkItem
+    priority: int
 
 
 @dataclass(slots=True)
@@ -22,7 +38,7 @@ class Move:
 
     entry: RunEntry
     events: list[Event]
-    ready: list[NodeState]
+    ready: list[Ready]
     dropped: list[AttemptId]
     answers: list[tuple[str, int, str, Answer]]
     ended: list[tuple[str, str]]
@@ -38,7 +54,7 @@ def take_move(entry: RunEntry, fact: Fact) -> Move:
     move = Move(
         entry=entry,
         events=run.events,
-        ready=run.ready,
+        ready=[_ready(run, node) for node in run.ready if node.has_attempt],
         dropped=run.dropped,
         answers=run.answers,
         ended=ended,
@@ -48,6 +64,12 @@ def take_move(entry: RunEntry, fact: Fact) -> Move:
     )
     run.events, run.ready, run.dropped, run.answers, run.needs, run.queued = [], [], [], [], [], []
     return move
+
+
+def _ready(run: RunState, node: NodeState) -> Ready:
+    item = work_item(run, node)
+    pool = pool_of(run.bundle, item, node.deaths)
+    return Ready(node, pool, scope_of(run, node), item, priority_of(run, node))
 
 
 @dataclass(slots=True)

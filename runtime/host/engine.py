@@ -28,10 +28,8 @@ from greenroom.runtime.contracts.values import Json
 from greenroom.runtime.contracts.work import CallAnswer, Finished
 from greenroom.runtime.core.admission import Place
 from greenroom.runtime.core.advance import advance
-from greenroom.runtime.core.dispatch import pool_of, scope_of, work_item
-from greenroom.runtime.core.limits import priority_of
 from greenroom.runtime.core.spans import spans
-from greenroom.runtime.core.state import Check, NodeState, RunState
+from greenroom.runtime.core.state import Check, RunState
 from greenroom.runtime.core.view import heads
 from greenroom.runtime.host.admitting import Admitting
 from greenroom.runtime.host.balances import Balances
@@ -244,9 +242,10 @@ class Engine:
         for node in move.queued:
             self.admitting.enter(run, node)
             self.admitting.see_called(run, node)
-        for node in move.ready:
-            self._dispatch(run, node)
-            self.admitting.see_called(run, node)
+        for ready in move.ready:
+            if ready.node.has_attempt and ready.node.attempt == ready.item.attempt:
+                self.pools.dispatch(ready.pool, ready.scope, ready.item, ready.priority)
+            self.admitting.see_called(run, ready.node)
         for path, number, name, answer in move.answers:
             self.pools.answer(CallAnswer(run_id=run.run_id, path=path, attempt=number, name=name, answer=answer))
         for path, sha256 in move.needs:
@@ -262,12 +261,6 @@ class Engine:
             self.book.release(run.run_id)
         if run.status.is_final or not run.root.busy:  # a result does not wait for the run's callback
             entry.stream.rest()
-
-    def _dispatch(self, run: RunState, node: NodeState) -> None:
-        if not node.has_attempt:
-            return
-        item = work_item(run, node)
-        self.pools.dispatch(pool_of(run.bundle, item, node.deaths), scope_of(run, node), item, priority_of(run, node))
 
     async def _admitted(self, places: Sequence[Place]) -> None:
         """Schedule attempts that have waited for their limits; those that need not begin any more give way."""
