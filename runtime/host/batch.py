@@ -54,7 +54,7 @@ def take_move(entry: RunEntry, fact: Fact) -> Move:
     move = Move(
         entry=entry,
         events=run.events,
-        ready=[_ready(run, node) for node in run.ready if node.has_attempt],
+        ready=[make_ready(run, node) for node in run.ready if node.has_attempt],
         dropped=run.dropped,
         answers=run.answers,
         ended=ended,
@@ -66,7 +66,8 @@ def take_move(entry: RunEntry, fact: Fact) -> Move:
     return move
 
 
-def _ready(run: RunState, node: NodeState) -> Ready:
+def make_ready(run: RunState, node: NodeState) -> Ready:
+    """Put together what the newest attempt of a node is given."""
     item = work_item(run, node)
     pool = pool_of(run.bundle, item, node.deaths)
     return Ready(node, pool, scope_of(run, node), item, priority_of(run, node))

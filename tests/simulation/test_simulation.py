@@ -11,7 +11,9 @@ from collections import Counter
 import pytest
 
 from greenroom import App, StepContext, Workflow, step
+from greenroom.runtime.host.batch import Move, make_ready
 from greenroom.runtime.host.desk import WorkerDesk
+from greenroom.runtime.host.engine import Engine
 from greenroom.testing.event_loop import Stuck, run_simulated
 from greenroom.testing.scenario import Scenario
 from greenroom.testing.simulation import Simulation
@@ -90,6 +92,19 @@ def test_a_runtime_that_gives_steps_to_workers_that_died_with_theirs_is_found_ou
     monkeypatch.setattr(WorkerDesk, "doubt", lambda _desk: None)
     lines = (line for seed in range(1000) for line in simulation_of(seed).check(seed))
     assert any("its pool's workers less often" in line for line in lines)
+
+
+def test_a_runtime_that_gives_steps_what_is_not_durable_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """3. What an attempt is given is put together with its commit: memory may be ahead of the store later."""
+    perform = Engine._perform
+
+    def perform_late(engine: Engine, move: Move) -> None:
+        move.ready = [make_ready(move.entry.state, ready.node) for ready in move.ready if ready.node.has_attempt]
+        perform(engine, move)
+
+    monkeypatch.setattr(Engine, "_perform", perform_late)
+    lines = (line for seed in range(1000) for line in simulation_of(seed).check(seed))
+    assert any("before it was durable" in line for line in lines)
 
 
 def test_a_run_that_never_ends_is_found_out() -> None:

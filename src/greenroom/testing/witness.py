@@ -54,6 +54,7 @@ class Witness:
         self._groups: dict[str, int] = {}
         self._intended: dict[tuple[str, str, int], float] = {}
         self._times_s: dict[tuple[str, str, int], float] = {}
+        self._begun: set[tuple[str, str]] = set()
         self._dispatched: set[tuple[str, str, int]] = set()
         self._ended: set[tuple[str, str, int]] = set()
         self._succeeded: set[tuple[str, str]] = set()
@@ -97,6 +98,9 @@ class Witness:
             self._wrong(f"attempt {item.attempt} of {item.path!r} was dispatched twice")
         if attempt in self._ended:
             self._wrong(f"attempt {item.attempt} of {item.path!r} was dispatched after its outcome")
+        for path in scope.outputs:
+            if (scope.run_id, path) in self._begun and not self._has_output(scope.run_id, path):
+                self._wrong(f"{item.path!r} was given the output of {path!r} before it was durable")
         self._dispatched.add(attempt)
         self._pools[scope.run_id, item.path] = family_of(worker.pool)
         if item.options.timeout_s is not None:
@@ -131,6 +135,7 @@ class Witness:
             case Scheduled():
                 if (run_id, entry.path) in self._succeeded:
                     self._wrong(f"{entry.path!r} was scheduled again after its outcome was durable")
+                self._begun.add((run_id, entry.path))
                 self._intended[run_id, entry.path, entry.attempt] = entry.at
             case TimerFired(kind="attempt"):
                 self._timed_out(run_id, entry)
@@ -148,6 +153,10 @@ class Witness:
                     self._wrong(f"run {run_id} ended twice")
             case _:
                 pass
+
+    def _has_output(self, run_id: str, path: str) -> bool:
+        """Tell whether a step's output is durable: its own, or what a person said of it."""
+        return (run_id, path) in self._succeeded or self.resumed[run_id, path] > 0
 
     def _timed_out(self, run_id: str, entry: TimerFired) -> None:
         attempt = (run_id, entry.path, entry.attempt)
