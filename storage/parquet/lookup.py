@@ -39,6 +39,11 @@ class Lookup:
         """Tell whether a query asks for a prefix and nothing that a walk could leave row groups out by."""
         return bool(query.prefix) and not (query.where or query.between or query.after)
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether all rows were given out."""
+        return self._walk.is_ended if self._walk is not None else self._rows == []
+
     def take(self, size: int) -> list[Row]:
         """Return the next rows, none at the end.
 

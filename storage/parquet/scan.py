@@ -49,6 +49,11 @@ class Scan:
             way = Lookup if Lookup.suits(query) else Walk
             self._walk = way(table, parts, query, deletions)
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether it is known that no page follows: to ask for one in a thread takes longer than a short scan."""
+        return self._left == 0 or not (self._walk or self._ready or self._fresh)
+
     def rest(self) -> Iterator[Sequence[Record]]:
         """Walk the pages."""
         while page := self.next_page():
@@ -65,8 +70,9 @@ class Scan:
             return ()
         while not self._ready and self._walk is not None:
             self._ready = self._next_block(self._walk)
-        if not self._ready:
-            self._ready = [self._fresh.pop() for _ in range(min(len(self._fresh), size))]
+        if self._walk is None:
+            room = max(0, size - len(self._ready))
+            self._ready += [self._fresh.pop() for _ in range(min(len(self._fresh), room))]
         page, self._ready = self._ready[:size], self._ready[size:]
         if self._left is not None:
             self._left -= len(page)
@@ -76,8 +82,9 @@ class Scan:
         """Return the next rows of the parts, and with them those in memory that stand before the last of them."""
         size = PAGE_ROWS if self._left is None else min(PAGE_ROWS, max(self._left, _MIN_BLOCK_ROWS))
         block = walk.take(size)
-        if not block:
+        if walk.is_ended:
             self._walk = None
+        if not block:
             return []
         records = (row.record for row in block)
         found = [record for record in matching(records, self._query) if record.row_key not in self._hidden]

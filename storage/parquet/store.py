@@ -154,7 +154,7 @@ class ParquetStorage:
                 yield page
             return
         with pinned(parts):
-            while page := await self._read(scan.next_page):
+            while not scan.is_ended and (page := await self._read(scan.next_page)):
                 yield page
 
     async def put_blob(self, sha256: str, data: bytes) -> None:

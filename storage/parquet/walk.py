@@ -45,6 +45,9 @@ class Walk:
     Args:
         parts: Sorted runs, oldest records first; pinned by the caller.
         deletions: A copy of its own.
+
+    Attributes:
+        is_ended: It is known that all rows were given out.
     """
 
     def __init__(self, table: Table, parts: Sequence[Part], query: Query, deletions: Deletions) -> None:
@@ -65,6 +68,7 @@ class Walk:
         self._run_of = [runs[id(part)] for part in parts]
         self._blocks = self._walk()
         self._block: pa.Table | None = None
+        self.is_ended = False
 
     def take(self, size: int) -> list[Row]:
         """Return the next rows, none at the end; at times fewer than asked for.
@@ -76,6 +80,7 @@ class Walk:
             while self._block is None or not self._block.num_rows:
                 self._block = next(self._blocks, None)
                 if self._block is None:
+                    self.is_ended = True
                     return []
             page, self._block = self._block.slice(0, size), self._block.slice(size)
             if (page := self._without_superseded(page)).num_rows:

@@ -1,5 +1,6 @@
 """Rows below a prefix: read whole where few row groups hold them, walked where many do."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from greenroom.runtime.contracts.records import JournalRow, Record, Table
 from greenroom.runtime.contracts.storage import Query
 from greenroom.storage.parquet.lookup import MAX_GROUPS
 from greenroom.storage.parquet.part import Part
+from greenroom.storage.parquet.scan import PAGE_ROWS, Scan
 from greenroom.storage.parquet.store import ParquetStorage
 from tests.contract.records import journal
 from tests.contract.stores import rows
@@ -67,4 +69,32 @@ async def test_a_prefix_in_many_row_groups_is_not_read_whole(tmp_path: Path, mon
     assert found == middle[-1:]
     assert isinstance(found[0], JournalRow)
     assert len(whole) == 1
+    await storage.close()
+
+
+async def test_a_scan_is_not_asked_for_more_once_it_is_known_to_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page is read in a thread, whose turn is most of what a short scan takes: a journal is one page and one turn."""
+    storage, middle = await journals(tmp_path, 3 * GROUP_ROWS)
+    await storage.append([journal("a", 9), journal("a", 10)])
+    turns: list[int] = []
+    next_page = Scan.next_page
+
+    def counting(scan: Scan) -> Sequence[Record]:
+        page = next_page(scan)
+        turns.append(len(page))
+        return page
+
+    async def turns_of(query: Query, expected: Sequence[Record]) -> list[int]:
+        turns.clear()
+        assert await rows(storage, Table.JOURNAL, query) == list(expected)
+        return list(turns)
+
+    monkeypatch.setattr(Scan, "next_page", counting)
+    short = [journal("a", number) for number in range(1, 11)]
+    assert await turns_of(Query(prefix=("a",)), short) == [10]  # from a part and from memory
+    assert await turns_of(Query(prefix=("a",), reverse=True), short[::-1]) == [10]
+    assert await turns_of(Query(prefix=("b",)), middle) == [PAGE_ROWS] * 3
+    assert await turns_of(Query(limit=2), short[:2]) == [2]
     await storage.close()
