@@ -99,7 +99,7 @@ class Witness:
         if attempt in self._ended:
             self._wrong(f"attempt {item.attempt} of {item.path!r} was dispatched after its outcome")
         for path in scope.outputs:
-            if (scope.run_id, path) in self._begun and not self._has_output(scope.run_id, path):
+            if (scope.run_id, path) in self._begun and (scope.run_id, path) not in self._succeeded:
                 self._wrong(f"{item.path!r} was given the output of {path!r} before it was durable")
         self._dispatched.add(attempt)
         self._pools[scope.run_id, item.path] = family_of(worker.pool)
@@ -145,6 +145,8 @@ class Witness:
                 self._outcome(run_id, entry)
             case Resumed():
                 self.resumed[run_id, entry.path] += 1
+                if isinstance(entry.data, dict) and entry.data.get("outcome") == "done":
+                    self._succeeded.add((run_id, entry.path))  # a person said what a step in doubt has done
             case Signaled():
                 self.signaled.setdefault(run_id, []).append(entry.key)
             case RunEnded():
@@ -153,10 +155,6 @@ class Witness:
                     self._wrong(f"run {run_id} ended twice")
             case _:
                 pass
-
-    def _has_output(self, run_id: str, path: str) -> bool:
-        """Tell whether a step's output is durable: its own, or what a person said of it."""
-        return (run_id, path) in self._succeeded or self.resumed[run_id, path] > 0
 
     def _timed_out(self, run_id: str, entry: TimerFired) -> None:
         attempt = (run_id, entry.path, entry.attempt)
