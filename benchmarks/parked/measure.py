@@ -9,6 +9,7 @@ from typing import Final
 
 from benchmarks.figures import Row, milliseconds
 from benchmarks.parked.lives import Lives
+from benchmarks.steal import Steal
 from greenroom.runtime.client.run import RunHandle
 from greenroom.runtime.client.runtime import RuntimeClient
 
@@ -52,7 +53,9 @@ async def measure(lives: Lives, scale: Scale) -> list[Row]:
     memory_bytes = await lives.resident_bytes() - without_bytes
     sample = random.Random(1).sample(parked, 2 * scale.sample)
     status = await client.status()
+    steal = Steal()
     empty_s, alone = await resume_alone(lives, sample[: scale.sample])
+    stolen = steal.share()
     used_bytes = await lives.resident_bytes() - without_bytes
     together = await resume_together(client, sample[scale.sample :])
     return [
@@ -79,6 +82,7 @@ async def measure(lives: Lives, scale: Scale) -> list[Row]:
             aim="under 10 s",
         ),
         Row(name="an empty call of the runtime actor, before each resume", figure=milliseconds(empty_s)),
+        Row(name="processor time that the machine's host took meanwhile", figure=f"{stolen:.1%}"),
         *rows_of(f"{len(alone):,} resumes one by one", alone, "p99 under 20 ms"),
         *rows_of(f"{len(together):,} resumes, {CLIENTS} at a time", together, ""),
     ]
