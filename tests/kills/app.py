@@ -157,9 +157,10 @@ async def held(value: int, ctx: StepContext) -> int:
         return value * 10
 
 
-@step(timeout_s=2, retries=1)
+@step(timeout_s=2, retries=1, backoff=2)  # by then the runtime knows who does not react
 async def limited(value: int, ctx: StepContext) -> int:
     """Take a second at the first attempt, and tell which attempt this is."""
+    await ctx.write("under way", durable=True)  # when it is, the runtime counts the time
     with noted(ctx):
         await asyncio.sleep(1 if ctx.attempt == 1 else 0)
         return ctx.attempt
